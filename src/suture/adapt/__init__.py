@@ -1,0 +1,1 @@
+"""Few-shot sampling and fine-tuning (TRL, PEFT), continued pre-training."""

@@ -1,0 +1,1 @@
+"""Items -> verdicts: forgetting, paired intervals, headroom, power; imports no torch."""

@@ -1,0 +1,1 @@
+"""Model + tasks -> items: runs tasks on a model and keeps every item."""

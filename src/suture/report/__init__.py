@@ -1,0 +1,1 @@
+"""Comparison -> one self-contained HTML file and the terminal's tables."""

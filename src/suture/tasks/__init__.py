@@ -1,0 +1,1 @@
+"""One task = one file: prompt, split, metrics, protocol and its source."""
