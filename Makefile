@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
+#
+#   PYTHON=python3.12      the interpreter of the virtual environment
+#   TORCH_INDEX=URL        a package index for torch alone, to choose a CPU or a CUDA build (see README)
+#   DATA=FOLDER            where MTS-Dialog's Main-Dataset lies, for `make demo-mts`
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PINNED := -c requirements/constraints.txt
+TORCH := $(shell grep '^torch==' requirements/constraints.txt)
+INSTALLED_FROM := pyproject.toml requirements/constraints.txt requirements/assets.txt
+
+.PHONY: demo demo-mts test check format install install-test wheelhouse clean
+
+demo: $(VENV)/.installed
+	$(BIN)/suture study run studies/smollm2.yaml --out runs/demo
+
+demo-mts: $(VENV)/.installed
+	$(BIN)/suture study run studies/smollm2-mts.yaml --data $(DATA) --out runs/mts
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+install: $(VENV)/.installed
+install-test: $(VENV)/.installed-test
+
+$(VENV)/.installed: $(INSTALLED_FROM)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	$(PIP_INSTALL) $(PINNED) -e '.[all]'
+	$(PIP_INSTALL) --no-deps --require-hashes -r requirements/assets.txt
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP_INSTALL) $(PINNED) -e '.[test]'
+	touch $@
+
+# A folder from which `pip install --no-index --find-links wheelhouse 'suture[all]'` installs without a network.
+wheelhouse: $(VENV)/.installed
+	$(BIN)/python -m pip wheel --quiet --wheel-dir wheelhouse $(PINNED) $(TORCH) '.[all]'
+	$(BIN)/python -m pip download --quiet --dest wheelhouse --no-deps --require-hashes -r requirements/assets.txt
+	cp requirements/assets.txt wheelhouse/
+
+clean:
+	rm -rf build dist wheelhouse .mypy_cache .ruff_cache .pytest_cache .hypothesis

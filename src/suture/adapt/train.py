@@ -1,0 +1,95 @@
+"""Trains a checkpoint into a new one: continued pre-training on plain text, or answers learnt from records.
+
+The output folder is a plain checkpoint like the one it starts from (same tensor names, dtype, tied embeddings,
+configuration, tokenizer and chat template) plus training.json: settings, digest of the data, loss of each step, seconds.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from suture.adapt.fit import fit
+from suture.adapt.sequences import Example, converse, pack
+from suture.adapt.settings import Settings
+from suture.checkpoint.load import load_model, quiet_transformers
+from suture.checkpoint.save import save_model
+from suture.data.records import Record, digest_items
+from suture.errors import OutputExistsError, Problem
+
+__all__ = ["Settings", "continue_pretraining", "supervised"]
+
+
+def continue_pretraining(model: Path, texts: Sequence[str], out: Path, settings: Settings) -> Path:
+    """Train the checkpoint folder `model` on packed plain `texts`, no chat template, into the new folder `out`.
+
+    Returns `out`, which appears whole or not at all. Raises OutputExistsError where it holds files, BadInputError where
+    the texts do not fill one sequence, NumericError where training diverges. Weights are trained in fp32.
+    """
+    digest = blake3("".join(json.dumps(text) + "\n" for text in texts).encode()).hexdigest()
+    about = {"kind": "continued pre-training", "data_digest": digest, "data_items": len(texts)}
+    return _train(model, out, settings, about, lambda tokenizer: pack(tokenizer, texts, settings.length))
+
+
+def supervised(model: Path, records: Sequence[Record], out: Path, settings: Settings, *, instruction: str) -> Path:
+    """Train the checkpoint folder `model` to answer `records` in its chat template, into the new folder `out`.
+
+    instruction is the user's turn, with {input} where a record's input stands. Only the target and the stop token are
+    learnt. Returns `out`, which appears whole or not at all. Raises as `continue_pretraining` and `converse` do.
+    """
+    about = {
+        "kind": "supervised",
+        "instruction": instruction,
+        "data_digest": digest_items(records),
+        "data_items": len(records),
+    }
+    return _train(
+        model, out, settings, about, lambda tokenizer: converse(tokenizer, records, instruction, settings.length)
+    )
+
+
+def _train(
+    start: Path, out: Path, settings: Settings, about: dict[str, Any], prepare: Callable[[Any], list[Example]]
+) -> Path:
+    if out.exists() and any(out.iterdir()):
+        raise OutputExistsError(Problem("The output folder must be new or empty.", "files in it", str(out)))
+    model, tokenizer = load_model(start)
+    kept = copy.deepcopy((model.config, model.generation_config))
+    examples = prepare(tokenizer)
+    began = time.monotonic()
+    with quiet_transformers():
+        model, losses = fit(model, examples, settings)
+    seconds = round(time.monotonic() - began, 3)
+    model.config, model.generation_config = kept
+    about = about | {
+        "settings": asdict(settings),
+        "sequences": len(examples),
+        "tokens": sum(len(example.tokens) for example in examples),
+        "tokens_learnt": sum(len(example.tokens) - max(1, example.start) for example in examples),
+        "loss": losses,
+        "seconds": seconds,
+    }
+    _save(model, tokenizer, about, out)
+    return out
+
+
+def _save(model: Any, tokenizer: Any, about: dict[str, Any], out: Path) -> None:
+    staging = out.with_name(f".{out.name}.trained")
+    shutil.rmtree(staging, ignore_errors=True)
+    save_model(model, tokenizer, staging)
+    with (staging / "training.json").open("w", encoding="utf-8") as stream:
+        json.dump(about, stream, indent=2, sort_keys=True)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if out.exists():
+        out.rmdir()
+    staging.rename(out)

@@ -1,0 +1,47 @@
+"""Loads a checkpoint folder as a transformers model that runs; never executes code from the folder."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from suture.checkpoint.header import read_checkpoint
+
+
+def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tuple[Any, Any]:
+    """Return (model, tokenizer) of the folder `path`, in eval mode, padding on the left.
+
+    The headers are checked first. Weights are cloned out of the file's memory map: arithmetic on mapped pages is a
+    fifth slower, and a model in use must not change when its file does. Raises BadInputError for a malformed folder.
+    """
+    import torch
+    import transformers
+
+    read_checkpoint(path)
+    with quiet_transformers():
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            str(path), dtype=getattr(torch, dtype), local_files_only=True, trust_remote_code=False
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            str(path), local_files_only=True, trust_remote_code=False, padding_side="left"
+        )
+    model.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()}, assign=True)
+    model.tie_weights()
+    return model.to(device).eval(), tokenizer
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Any:
+    """Silence the progress bars and notices of transformers while the block runs."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

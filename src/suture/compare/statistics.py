@@ -1,0 +1,215 @@
+"""Paired statistics by item and cluster: differences, 95 % intervals, exact and permutation p-values; pure functions.
+
+Items of one encounter or topic are no independent evidence, so every function takes the cluster of each item:
+
+- continuous metrics: bootstrap over clusters (whole clusters are drawn, the mean is that of the items drawn), BCa
+  (Efron 1987), percentile where BCa is not finite. The nominal level is expanded for g clusters (Hesterberg 2015):
+  alpha' / 2 = Phi(-sqrt(g / (g - 1)) t(1 - alpha / 2, g - 1)). Below `FEW_CLUSTERS` clusters: Student's t on the
+  cluster-robust standard error, since so few clusters cannot be resampled to any use;
+- 0/1 metrics: Wilson's score interval for one mean, Tango's (1998) for a paired difference, at the effective number of
+  items n / design effect. A bootstrap of 0/1 data without a flip has width zero and would call a handful of items
+  proof; score intervals do not. Tango's interval inverts the score form of McNemar's test.
+
+A constant continuous metric has an interval of width zero (method "constant"); one cluster gives NaN bounds.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suture.compare.verdicts import Interval
+
+LEVEL = 0.95
+RESAMPLES = 2000
+FEW_CLUSTERS = 10
+Z = 1.959963984540054  # standard normal quantile at (1 + LEVEL) / 2
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over n items in some clusters. error is its cluster-robust standard error, never 0 for 0/1 data."""
+
+    value: float
+    error: float
+    interval: Interval
+    n: int
+    clusters: int
+
+
+def is_binary(values: Vector) -> bool:
+    """Whether every value is 0 or 1."""
+    return bool(np.isin(values, (0.0, 1.0)).all())
+
+
+def estimate_mean(values: Vector, clusters: Sequence[str], *, binary: bool, seed: int = 0) -> Estimate:
+    """Return the mean of `values` (finite, one an item); `binary` says that the metric is 0/1, its values in [0, 1]."""
+    if not binary:
+        return _continuous(values, clusters, seed)
+    return _binary(values, clusters, lambda n: wilson_interval(float(values.mean()), n))
+
+
+def estimate_difference(
+    model: Vector, against: Vector, clusters: Sequence[str], *, binary: bool, seed: int = 0
+) -> Estimate:
+    """Return the mean of `model` - `against`, paired by item; `binary` says that both are 0/1."""
+    if not binary:
+        return _continuous(model - against, clusters, seed)
+    lost, gained = float((model < against).mean()), float((model > against).mean())
+    return _binary(model - against, clusters, lambda n: tango_interval(lost * n, gained * n, n))
+
+
+def cluster_error(values: Vector, clusters: Sequence[str]) -> float:
+    """Return the cluster-robust standard error of the mean of `values`; NaN for fewer than two clusters."""
+    sums, counts = _totals(values, clusters)
+    groups = len(counts)
+    if groups < 2:
+        return math.nan
+    residual = sums - values.mean() * counts
+    return float(math.sqrt(groups / (groups - 1) * float(residual @ residual)) / len(values))
+
+
+def design_effect(values: Vector, clusters: Sequence[str]) -> float:
+    """Return the variance of the mean by cluster over that of independent items, at least 1.
+
+    Constant values say nothing about it: then the worst case n / clusters, that is one item a cluster counts.
+    """
+    naive = float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
+    if naive == 0.0:
+        return len(values) / len(set(clusters))
+    return max(1.0, cluster_error(values, clusters) ** 2 / naive)
+
+
+def bootstrap_interval(
+    values: Vector, clusters: Sequence[str], *, seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """Return the 95 % bootstrap interval of the mean of `values`, whole clusters resampled; see the module's text."""
+    from scipy import stats
+
+    sums, counts = _totals(values, clusters)
+    level = _expanded_level(len(counts))
+
+    def run(method: str, previous: object = None) -> object:
+        return stats.bootstrap(
+            (sums, counts),
+            lambda s, c, axis: s.sum(axis=axis) / c.sum(axis=axis),
+            paired=True,
+            vectorized=True,
+            n_resamples=0 if previous else resamples,
+            confidence_level=level,
+            method=method,
+            bootstrap_result=previous,
+            rng=np.random.default_rng(seed),
+        )
+
+    with warnings.catch_warnings():  # scipy warns where BCa degenerates; the percentile interval answers that
+        warnings.simplefilter("ignore")
+        result = run("BCa")
+        name = "BCa bootstrap by cluster"
+        if not np.isfinite(_bounds(result)).all():
+            result, name = run("percentile", result), "percentile bootstrap by cluster"
+    low, high = _bounds(result)
+    return Interval(low, high, LEVEL, name)
+
+
+def student_interval(values: Vector, clusters: Sequence[str]) -> Interval:
+    """Return the 95 % t interval of the mean on the cluster-robust standard error; NaN bounds for one cluster."""
+    from scipy import stats
+
+    groups = len(set(clusters))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, max(groups - 1, 1))) * cluster_error(values, clusters)
+    centre = float(values.mean())
+    return Interval(centre - half, centre + half, LEVEL, "Student t by cluster")
+
+
+def wilson_interval(share: float, n: float) -> Interval:
+    """Return Wilson's 95 % score interval of a `share` in [0, 1] of `n` > 0 items (n may be an effective number)."""
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    return Interval(max(0.0, centre - half), min(1.0, centre + half), LEVEL, "Wilson score")
+
+
+def tango_interval(lost: float, gained: float, n: float) -> Interval:
+    """Return the 95 % score interval of (gained - lost) / n for paired 0/1 items (Tango 1998).
+
+    lost and gained count the items 1->0 and 0->1 among `n` > 0; effective numbers need not be whole.
+    """
+    from scipy.optimize import brentq
+
+    difference = (gained - lost) / n
+
+    def excess(delta: float) -> float:
+        b = -gained - lost + (2 * n - gained + lost) * delta
+        c = -lost * delta * (1 - delta)
+        share = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
+        variance = n * (2 * share + delta * (1 - delta))
+        distance = gained - lost - n * delta
+        return distance * distance - Z**2 * variance
+
+    step = 1e-9  # off the difference itself, where both sides vanish when no item flipped
+    low = brentq(excess, -1 + step, difference - step) if difference > -1 + 2 * step else -1.0
+    high = brentq(excess, difference + step, 1 - step) if difference < 1 - 2 * step else 1.0
+    return Interval(float(low), float(high), LEVEL, "Tango score")
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """Return the exact two-sided McNemar p-value of `lost` 1->0 and `gained` 0->1 items; 1 where none flipped."""
+    from scipy import stats
+
+    return float(stats.binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+
+
+def permutation(differences: Vector, clusters: Sequence[str], *, seed: int = 0, resamples: int = RESAMPLES) -> float:
+    """Return the two-sided paired permutation p-value of a mean difference, (1 + as extreme) / (1 + resamples).
+
+    The signs of whole clusters are flipped at random (Phipson and Smyth 2010 for the +1).
+    """
+    sums, _ = _totals(differences, clusters)
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(resamples, len(sums)))
+    seen = abs(float(sums.sum()))
+    slack = 1e-12 * float(np.abs(sums).sum())
+    extreme = int((np.abs(signs @ sums) >= seen - slack).sum())
+    return (1 + extreme) / (1 + resamples)
+
+
+def _continuous(values: Vector, clusters: Sequence[str], seed: int) -> Estimate:
+    value, groups = float(values.mean()), len(set(clusters))
+    if groups > 1 and bool((values == values[0]).all()):
+        interval = Interval(value, value, LEVEL, "constant")
+    elif groups < FEW_CLUSTERS:
+        interval = student_interval(values, clusters)
+    else:
+        interval = bootstrap_interval(values, clusters, seed=seed)
+    return Estimate(value, cluster_error(values, clusters), interval, len(values), groups)
+
+
+def _binary(values: Vector, clusters: Sequence[str], score: Callable[[float], Interval]) -> Estimate:
+    groups = len(set(clusters))
+    interval = Interval(math.nan, math.nan, LEVEL, "one cluster")
+    if groups > 1:
+        interval = score(len(values) / design_effect(values, clusters))
+    return Estimate(float(values.mean()), (interval.high - interval.low) / (2 * Z), interval, len(values), groups)
+
+
+def _totals(values: Vector, clusters: Sequence[str]) -> tuple[Vector, Vector]:
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    return np.bincount(index, weights=values).astype(np.float64), np.bincount(index).astype(np.float64)
+
+
+def _expanded_level(groups: int) -> float:
+    from scipy import stats
+
+    quantile = float(stats.t.ppf((1 + LEVEL) / 2, groups - 1))
+    return 1 - 2 * float(stats.norm.cdf(-math.sqrt(groups / (groups - 1)) * quantile))
+
+
+def _bounds(result: object) -> tuple[float, float]:
+    interval = result.confidence_interval  # type: ignore[attr-defined]
+    return float(interval.low), float(interval.high)

@@ -1,0 +1,165 @@
+"""Asks multiple-choice questions about encounters: reading (the answer is in the record) and knowledge (it is not)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+
+from suture.data.clinic.conditions import Condition, knowledge
+from suture.data.clinic.encounter import BANNER, Encounter
+from suture.data.clinic.phrases import article, listed, sentence
+from suture.data.records import Choice
+
+OPTIONS = 4
+# Classes that could be given for comfort in almost any condition.
+SYMPTOMATIC = frozenset({"analgesic", "steroid"})
+INTERVALS = ("3 days", "5 days", "1 week", "10 days", "2 weeks", "3 weeks", "4 weeks", "6 weeks", "2 months", "3 months")
+OTHER_SITES = ("elbow", "hip", "thumb", "thigh")
+
+# A question without its banner, the right option, and the wrong ones.
+Asked = tuple[str, str, list[str]]
+
+
+def questions(encounters: Iterable[Encounter], seed: int) -> list[Choice]:
+    """Return two questions an encounter, one of reading and one of knowledge, in turn.
+
+    Each has 4 distinct options of one type of which one is right; the right positions are balanced in every four
+    questions. Ids end in the question's kind. Equal arguments give equal questions.
+    """
+    rng = Random(f"questions/{seed}")
+    positions: list[int] = []
+    asked: list[Choice] = []
+    for number, encounter in enumerate(encounters):
+        for family in (READING, KNOWLEDGE):
+            kinds = [*family][number % len(family) :] + [*family][: number % len(family)]
+            kind, (stem, right, wrong) = next(
+                (kind, made) for kind in kinds if (made := family[kind](encounter, rng)) is not None
+            )
+            positions = positions or rng.sample(range(OPTIONS), OPTIONS)
+            answer = positions.pop()
+            options = rng.sample(wrong, OPTIONS - 1)
+            options.insert(answer, right)
+            asked.append(
+                Choice(f"{encounter.id}-{kind}", encounter.id, f"{BANNER} {stem}", tuple(options), answer)
+            )
+    return asked
+
+
+def _record(encounter: Encounter) -> str:
+    home = f" Takes {encounter.home}." if encounter.home else ""
+    return f"{sentence(article(encounter.patient))[:-1]} with {encounter.complaint}.{home} Started {encounter.started}."
+
+
+def _new_drug(encounter: Encounter, rng: Random) -> Asked:
+    home = [encounter.home.drug] if encounter.home else []
+    others = sorted(set(knowledge().classes) - {encounter.started.drug, *home})
+    wrong = home + rng.sample(others, OPTIONS - 1 - len(home))
+    return f"{_record(encounter)} Which drug is new?", encounter.started.drug, wrong
+
+
+def _dose(encounter: Encounter, rng: Random) -> Asked:
+    drug = encounter.started
+    same = {other.dose for c in knowledge().conditions for other in c.drugs if other.drug == drug.drug}
+    amounts = [float(drug.dose) * factor for factor in (0.5, 2, 3, 4)]
+    pool = sorted((same | {f"{amount:g}" for amount in amounts}) - {drug.dose})
+    wrong = [f"{dose} {drug.unit}" for dose in rng.sample(pool, OPTIONS - 1)]
+    return f"{_record(encounter)} Which dose of {drug.drug}?", f"{drug.dose} {drug.unit}", wrong
+
+
+def _side(encounter: Encounter, rng: Random) -> Asked | None:
+    site = next((site for site in encounter.sites if f"{encounter.side} {site}" in encounter.complaint), "")
+    if not site:
+        return None
+    other = "left" if encounter.side == "right" else "right"
+    old = rng.choice([name for name in OTHER_SITES if name != site])
+    stem = f"{sentence(article(encounter.patient))[:-1]} with {encounter.complaint}. Old scar on the {other} {old}."
+    return f"{stem} Where is the complaint?", f"{encounter.side} {site}", [
+        f"{other} {site}",
+        f"{encounter.side} {old}",
+        f"{other} {old}",
+    ]
+
+
+def _negated(encounter: Encounter, rng: Random) -> Asked:
+    present = [*encounter.signs, *(note for note, _ in encounter.symptoms)][: OPTIONS - 1]
+    absent = encounter.absent[0]
+    lines = [sentence(finding) for finding in present]
+    lines.insert(rng.randint(0, len(lines)), f"No {absent}.")
+    return f"Findings in {article(encounter.patient)}: {' '.join(lines)} Which is absent?", absent, present
+
+
+def _follow_up(encounter: Encounter, rng: Random) -> Asked:
+    text = f"{sentence(encounter.complaint)[:-1]} for {encounter.duration}. {sentence(encounter.diagnosis)}"
+    stem = f"{text} Start {encounter.started}. Follow up in {encounter.follow_up}. When is the next visit?"
+    pool = [interval for interval in INTERVALS if interval not in (encounter.follow_up, encounter.duration)]
+    wrong = [encounter.duration] if encounter.duration != encounter.follow_up else []
+    wrong += rng.sample(pool, OPTIONS - 1 - len(wrong))
+    return stem, f"in {encounter.follow_up}", [f"in {interval}" for interval in wrong]
+
+
+def _diagnosis(encounter: Encounter, rng: Random) -> Asked:
+    condition = knowledge().condition(encounter.condition)
+    others = [other.name.format(side=encounter.side or "left") for other in _unlike(condition, rng)]
+    stem = (
+        f"{sentence(article(encounter.patient))[:-1]} with {encounter.complaint} for {encounter.duration}. "
+        f"Exam: {listed(encounter.signs[:2])}. Most likely diagnosis?"
+    )
+    return stem, encounter.diagnosis, others
+
+
+def _usual_drug(encounter: Encounter, rng: Random) -> Asked:
+    table = knowledge()
+    condition = table.condition(encounter.condition)
+    barred = table.fitting_classes(condition) | SYMPTOMATIC
+    wrong: dict[str, str] = {}
+    for other in _unlike(condition, rng, len(table.conditions)):
+        drug = rng.choice(other.drugs).drug
+        if table.classes[drug] not in barred:
+            wrong.setdefault(table.classes[drug], drug)
+    stem = f"{sentence(article(encounter.patient))[:-1]} with {encounter.diagnosis}. Which drug is usually started?"
+    return stem, encounter.started.drug, [*wrong.values()][: OPTIONS - 1]
+
+
+def _finding(encounter: Encounter, rng: Random) -> Asked:
+    condition = knowledge().condition(encounter.condition)
+    others = [rng.choice(other.signs).format(side=encounter.side or "left") for other in _unlike(condition, rng)]
+    stem = f"{sentence(article(encounter.patient))[:-1]} with {encounter.diagnosis}. Which finding is typical?"
+    return stem, rng.choice(encounter.signs), others
+
+
+def _image(encounter: Encounter, rng: Random) -> Asked | None:
+    if not encounter.image_study:
+        return None
+    condition = knowledge().condition(encounter.condition)
+    pool = [other.imaging.findings[0] for other in _unlike(condition, rng, len(knowledge().conditions)) if other.imaging]
+    stem = f"{sentence(encounter.image_study)[:-1]} in {encounter.diagnosis}. Which finding is typical?"
+    wrong = [text.format(side=encounter.side or "left", mm=4) for text in pool[: OPTIONS - 1]]
+    return stem, encounter.image_findings[0], wrong
+
+
+def _step(encounter: Encounter, rng: Random) -> Asked:
+    condition = knowledge().condition(encounter.condition)
+    stem = f"{sentence(article(encounter.patient))[:-1]} with {encounter.diagnosis}. Which step belongs to the plan?"
+    return stem, condition.plan[0], [other.plan[0] for other in _unlike(condition, rng)]
+
+
+def _unlike(condition: Condition, rng: Random, amount: int = OPTIONS - 1) -> Sequence[Condition]:
+    """Return up to `amount` conditions that share no group with `condition`."""
+    pool = knowledge().unlike(condition)
+    return rng.sample(pool, min(amount, len(pool)))
+
+
+READING: dict[str, Callable[[Encounter, Random], Asked | None]] = {
+    "new_drug": _new_drug,
+    "side": _side,
+    "negated": _negated,
+    "dose": _dose,
+    "follow_up": _follow_up,
+}
+KNOWLEDGE: dict[str, Callable[[Encounter, Random], Asked | None]] = {
+    "usual_drug": _usual_drug,
+    "finding": _finding,
+    "image": _image,
+    "diagnosis": _diagnosis,
+    "step": _step,
+}

@@ -1,0 +1,41 @@
+"""The Gram matrix of a set of tensors, kept so that small differences between large tensors stay exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gram:
+    """Inner products of n tensors, over the anchored set {x_k, x_i - x_k}.
+
+    matrix: (n, n) float64, symmetric; row and column k = `anchor` hold x_k itself, the others x_i - x_k. Accessors
+    speak of the raw tensors, and of their differences to the anchor, which for parents at a relative distance of 0.3 %
+    no Gram matrix of the raw tensors in fp32 could tell.
+    """
+
+    matrix: NDArray[np.float64]
+    anchor: int
+
+    def dot(self, i: int, j: int) -> float:
+        """<x_i, x_j>."""
+        return float(self.matrix[self.anchor, self.anchor]) + self._mixed(i) + self._mixed(j) + self.delta_dot(i, j)
+
+    def norm(self, i: int) -> float:
+        """|x_i|."""
+        return sqrt(max(self.dot(i, i), 0.0))
+
+    def delta_dot(self, i: int, j: int) -> float:
+        """<x_i - x_k, x_j - x_k>; 0 where i or j is the anchor."""
+        return 0.0 if self.anchor in (i, j) else float(self.matrix[i, j])
+
+    def delta_norm(self, i: int) -> float:
+        """|x_i - x_k|."""
+        return sqrt(self.delta_dot(i, i))
+
+    def _mixed(self, i: int) -> float:
+        return 0.0 if i == self.anchor else float(self.matrix[i, self.anchor])

@@ -1,0 +1,43 @@
+"""Nearswap: take the other model where it lies near the base, less of it the farther away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from suture.methods.parameters import Parameter
+from suture.methods.registry import register
+from suture.methods.shapes import Block, Blocks, ElementwiseMethod, MethodInfo, Reduction, Steps, Sums
+
+
+def statistics(**parameters: float) -> tuple[Reduction, ...]:
+    """Nothing is summed over the tensor."""
+    return ()
+
+
+def combine(steps: Steps, blocks: Blocks, statistics: Mapping[str, Sums], out: Block, *, t: float) -> None:
+    """One pass over base and model."""
+    base, model = blocks.inputs
+    steps.nearswap(base, model, t, out)
+
+
+register(
+    ElementwiseMethod(
+        MethodInfo(
+            name="nearswap",
+            shape="elementwise",
+            summary="The other model's elements where they lie within t of the base, fading out beyond.",
+            paper="A method of practice without a paper (nearswap, alchemonaut 2024); the formula here is the definition",
+            formula="b + w (x - b), w = clip(t / max(|x - b|, 1e-6), 0, 1)",
+            deviations="Anchored at the base, so that t = 0 and equal inputs return the base's own bits.",
+            parameters=(
+                Parameter("t", "distance up to which the model is taken", "float", low=0.0, unit="(of a weight)"),
+            ),
+            laws=("identity", "endpoints"),
+            min_inputs=2,
+            max_inputs=2,
+            base="required",
+        ),
+        statistics,
+        combine,
+    )
+)

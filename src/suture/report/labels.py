@@ -1,0 +1,139 @@
+"""How metrics, axes, verdicts and numbers are written, the same in the terminal and in the HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from suture.compare.verdicts import Interval
+
+MISSING = "–"
+NARROW = "\u202f"  # narrow no-break space: keeps an interval on one line
+
+AXES: Mapping[str, str] = {
+    "instruction": "Instruction following",
+    "medical": "Medical knowledge",
+    "clinical": "Clinical generation",
+    "probe": "Probe",
+}
+
+TONES: Mapping[str, str] = {
+    "kept": "kept",
+    "forgotten": "forgotten",
+    "not established at this n": "open",
+    "no headroom": "mute",
+    "descriptive": "mute",
+}
+MARKS: Mapping[str, str] = {"kept": "✓", "forgotten": "✕", "open": "?", "mute": "·"}
+
+TASKS: Mapping[str, str] = {
+    "ifeval": "IFEval",
+    "contrast": "contrast pairs",
+    "clinic_mcq": "record questions",
+    "clinic_summary": "clinic summaries",
+    "clinic_likelihood": "held-out notes",
+    "mts_section": "MTS-Dialog sections",
+    "mts_likelihood": "MTS-Dialog references",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How one metric is shown: its value times scale, with so many decimals, in unit."""
+
+    name: str
+    unit: str
+    scale: float
+    decimals: int
+
+
+_SHARE = ("%", 100.0, 1)
+SIDE_EFFECTS = ("words", "repetition")  # described beside quality, never an axis of the curve
+METRICS: Mapping[str, Metric] = {
+    "prompt_level_strict": Metric("prompts passed, strict", *_SHARE),
+    "prompt_level_loose": Metric("prompts passed, loose", *_SHARE),
+    "inst_level_strict": Metric("instructions passed, strict", *_SHARE),
+    "inst_level_loose": Metric("instructions passed, loose", *_SHARE),
+    "contrast": Metric("instruction contrast", "nats", 1.0, 2),
+    "contrast_sign": Metric("positive contrast", *_SHARE),
+    "accuracy": Metric("accuracy", *_SHARE),
+    "answer_nll": Metric("answer NLL", "nats", 1.0, 3),
+    "log_likelihood": Metric("log-likelihood", "nats a token", 1.0, 3),
+    "fact_recall": Metric("fact recall", *_SHARE),
+    "fact_fabrication": Metric("fact fabrication", *_SHARE),
+    "rouge1": Metric("ROUGE-1", "", 1.0, 1),
+    "rouge2": Metric("ROUGE-2", "", 1.0, 1),
+    "rougeL": Metric("ROUGE-L", "", 1.0, 1),
+    "rougeLsum": Metric("ROUGE-Lsum", "", 1.0, 1),
+    "bleu": Metric("BLEU", "", 1.0, 1),
+    "meteor": Metric("METEOR", "", 1.0, 1),
+    "words": Metric("words an answer", "words", 1.0, 0),
+    "repetition": Metric("repetition", *_SHARE),
+    "same_response": Metric("same answer", *_SHARE),
+}
+
+
+def metric_style(metric: str) -> Metric:
+    """Return how `metric` is shown; an unknown one is shown as it is, three decimals."""
+    if metric.startswith("kl_to_"):
+        return Metric(f"KL to {metric.removeprefix('kl_to_')}", "nats a token", 1.0, 3)
+    return METRICS.get(metric, Metric(metric.replace("_", " "), "", 1.0, 3))
+
+
+def measure(task: str, metric: str) -> str:
+    """Return the words for one metric of one task: "ROUGE-L on clinic summaries"."""
+    name = metric_style(metric).name
+    if task == "contrast":
+        return name
+    joint = " of " if metric == "log_likelihood" else " on "
+    return f"{name}{joint}{TASKS.get(task, task.replace('_', ' '))}"
+
+
+def number(value: float, decimals: int, *, signed: bool = False) -> str:
+    """Write a number with a true minus sign; a dash where it is not finite."""
+    if not isfinite(value):
+        return MISSING
+    text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
+    if not float(text):
+        text = text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def value_text(metric: str, value: float, *, signed: bool = False) -> str:
+    """Write `value` of `metric` in the unit that is shown, without the unit."""
+    style = metric_style(metric)
+    return number(value * style.scale, style.decimals, signed=signed)
+
+
+def interval_text(metric: str, interval: Interval, *, signed: bool = False) -> str:
+    """Write the bounds as "[low, high]", unbreakable; empty where there are none."""
+    if not (isfinite(interval.low) and isfinite(interval.high)):
+        return ""
+    low, high = (value_text(metric, bound, signed=signed) for bound in (interval.low, interval.high))
+    return f"[{low},{NARROW}{high}]"
+
+
+def with_interval(metric: str, value: float, interval: Interval, *, signed: bool = False) -> str:
+    """Write "value [low, high]"; breaks at most between the value and its interval."""
+    return f"{value_text(metric, value, signed=signed)} {interval_text(metric, interval, signed=signed)}".rstrip()
+
+
+def unit_of(metric: str) -> str:
+    """Return the unit in which `metric` is shown; a share's difference is in points, so "%" stands for both."""
+    return metric_style(metric).unit
+
+
+def share(value: float) -> str:
+    """Write a share in [0, 1] as per cent."""
+    return f"{number(100 * value, 1)}{NARROW}%" if isfinite(value) else MISSING
+
+
+def coefficient(value: float) -> str:
+    """Write a coefficient: 0.5, 0.25; three decimals at the most."""
+    return f"{value:.3f}".rstrip("0").rstrip(".").replace("-", "−") if isfinite(value) else MISSING
+
+
+def digest_text(digest: str) -> str:
+    """Return the first 12 hex digits, which also name the result folders."""
+    return digest[:12] or MISSING

@@ -1,0 +1,238 @@
+"""The report's tables as neutral rows of cells, which the terminal and the HTML page both draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+from suture.compare.verdicts import Contrast, Score
+from suture.report.data import RealisedRow, ReportData
+from suture.report.labels import (
+    AXES,
+    MARKS,
+    MISSING,
+    TONES,
+    coefficient,
+    measure,
+    share,
+    unit_of,
+    value_text,
+    with_interval,
+)
+
+WARN_BEYOND = 0.05  # share of the nominal coefficient by which the realised one may differ without a warning
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell. tone: "", "kept", "forgotten", "open", "mute" or "warn"; number: aligned right."""
+
+    text: str
+    tone: str = ""
+    number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row; model is the label that it speaks of, "" where it speaks of none."""
+
+    cells: tuple[Cell, ...]
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with a caption of one sentence that says how to read it."""
+
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def score_table(data: ReportData) -> Table:
+    """Return one row a model: realised coefficient and the score on each axis that carries a margin."""
+    axes = data.comparison.axes
+    columns = tuple(f"{measure(axis.task, axis.metric)}{_unit(axis.metric)}" for axis in axes)
+    rows = []
+    for card in data.models:
+        cells = [_interval_cell(data.comparison.score(card.label, axis.task, axis.metric)) for axis in axes]
+        rows.append(Row((Cell(card.label), Cell(coefficient(card.realised), number=True), *cells), card.label))
+    floors = [_floor(axis.floor, axis.metric, axis.floor_value) for axis in axes]
+    if any(cell.text != MISSING for cell in floors):
+        rows.append(Row((Cell("best floor", "mute"), Cell("", number=True), *floors)))
+    caption = "Mean of the items with its 95 % interval; a is the realised coefficient, 0 = general, 1 = clinical."
+    return Table("Scores", caption, ("model", "a", *columns), tuple(rows))
+
+
+def verdict_table(data: ReportData) -> Table:
+    """Return one row for each model, parent and axis that carries a margin."""
+    axes = data.comparison.axes
+    contrasts = [
+        contrast
+        for card in data.models
+        for axis in axes
+        for parent in data.comparison.against
+        if (contrast := data.comparison.contrast(card.label, parent, axis.task, axis.metric))
+    ]
+    caption = (
+        "Model − parent, paired by item, with its 95 % interval. Kept: the loss, if there is one, is smaller than the "
+        "margin. Forgotten: a loss is established and may exceed the margin. Otherwise neither is established at this n."
+    )
+    return Table("Verdicts", caption, _CONTRAST_COLUMNS, tuple(map(_contrast_row, contrasts)))
+
+
+def contrast_table(data: ReportData) -> Table:
+    """Return one row for each contrast on which no margin was stated: described, not judged."""
+    contrasts = [
+        contrast
+        for contrast in data.comparison.contrasts
+        if contrast.verdict == "descriptive" and data.task_axes.get(contrast.task) != "probe"
+    ]
+    caption = "Metrics without a margin: they describe and carry no verdict."
+    return Table("Everything else that was measured", caption, _CONTRAST_COLUMNS, tuple(map(_contrast_row, contrasts)))
+
+
+def replicate_table(data: ReportData) -> Table:
+    """Return the A/A rows: one model evaluated twice."""
+    caption = "The same weights evaluated twice: what differs here is noise of the measurement."
+    return Table("Noise (A/A)", caption, _CONTRAST_COLUMNS, tuple(map(_contrast_row, data.replicates)))
+
+
+def drift_table(data: ReportData) -> Table:
+    """Return the distance of every model from each parent, where drift was measured."""
+    found = [score for score in data.comparison.scores if score.metric.startswith("kl_to_")]
+    metrics = tuple(dict.fromkeys(score.metric for score in found))
+    rows = []
+    for card in data.models:
+        mine = {score.metric: score for score in found if score.model == card.label}
+        if mine:
+            cells = [_interval_cell(mine.get(metric)) for metric in metrics]
+            rows.append(Row((Cell(card.label), *cells), card.label))
+    columns = ("model", *(f"KL to {metric.removeprefix('kl_to_')}, nats a token" for metric in metrics))
+    caption = (
+        "Mean KL a token to each parent on that parent's own answers: a diagnostic of distance, never a verdict. "
+        "A better model drifts too."
+    )
+    return Table("Drift", caption, columns, tuple(rows))
+
+
+def planning_table(data: ReportData) -> Table:
+    """Return what this n can prove on each axis, worked out before any model was run."""
+    columns = ("axis", "measure", "n", "clusters", "best floor", "margin", "smallest provable", "provable")
+    rows = [
+        Row(
+            (
+                Cell(AXES.get(row.axis, row.axis)),
+                Cell(f"{measure(row.task, row.metric)}{_unit(row.metric)}"),
+                Cell(str(row.n), number=True),
+                Cell(str(row.clusters), number=True),
+                _floor(row.floor, row.metric, row.floor_value),
+                Cell(value_text(row.metric, row.margin), number=True),
+                Cell(value_text(row.metric, row.smallest), number=True),
+                Cell("✓ yes", "kept") if row.provable else Cell("? no", "open"),
+            )
+        )
+        for row in data.planning
+    ]
+    caption = "Fixed before any model was run: the smallest margin provable at 80 % power with the planned spread."
+    return Table("What this n can show", caption, columns, tuple(rows))
+
+
+def realised_table(data: ReportData) -> Table:
+    """Return, for each nominal coefficient, what remained of it in every dtype and rounding."""
+    ways = tuple(dict.fromkeys((row.dtype, row.rounding) for row in data.realised))
+    rows = []
+    for nominal in dict.fromkeys(row.nominal for row in data.realised):
+        mine = {(row.dtype, row.rounding): row for row in data.realised if row.nominal == nominal}
+        rows.append(Row((Cell(coefficient(nominal), number=True), *(_realised(mine.get(way)) for way in ways))))
+    columns = ("nominal", *(f"{dtype}, {rounding}" if rounding else dtype for dtype, rounding in ways))
+    caption = (
+        "The projection of (merge − general) on (clinical − general) in the weights as written; "
+        "marked ! where it lies more than 5 % off the nominal one."
+    )
+    return Table("Realised coefficients", caption, columns, tuple(rows))
+
+
+def digest_table(data: ReportData) -> Table:
+    """Return role, method and digests of every model."""
+    columns = ("model", "role", "method", "weights digest", "manifest digest")
+    rows = [
+        Row(
+            (
+                Cell(card.label),
+                Cell(card.role),
+                Cell(card.method),
+                Cell(card.weights_digest, "code"),
+                Cell(data.provenance.manifests.get(card.label, MISSING), "code"),
+            ),
+            card.label,
+        )
+        for card in data.models
+    ]
+    return Table("Weights", "BLAKE3 over all tensors; suture digest recomputes it.", columns, tuple(rows))
+
+
+def needs_warning(row: RealisedRow) -> bool:
+    """Return whether the realised coefficient lies more than 5 % off the nominal one."""
+    return not abs(row.realised - row.nominal) <= WARN_BEYOND * abs(row.nominal)
+
+
+_CONTRAST_COLUMNS = (
+    "model",
+    "against",
+    "measure",
+    "n",
+    "difference",
+    "margin",
+    "smallest provable",
+    "lost",
+    "gained",
+    "retention",
+    "verdict",
+)
+
+
+def _contrast_row(contrast: Contrast) -> Row:
+    tone = TONES[contrast.verdict]
+    lost, gained = (f"{share(part)}" for part in (contrast.forgotten, contrast.gained))
+    return Row(
+        (
+            Cell(contrast.model),
+            Cell(contrast.against),
+            Cell(f"{measure(contrast.task, contrast.metric)}{_unit(contrast.metric)}"),
+            Cell(_count(contrast), number=True),
+            Cell(with_interval(contrast.metric, contrast.difference, contrast.interval, signed=True), number=True),
+            Cell(value_text(contrast.metric, contrast.margin), number=True),
+            Cell(value_text(contrast.metric, contrast.mde), number=True),
+            Cell(lost, number=True),
+            Cell(gained, number=True),
+            Cell(share(contrast.retention), number=True),
+            Cell(f"{MARKS[tone]} {contrast.verdict}", tone),
+        ),
+        contrast.model,
+    )
+
+
+def _count(contrast: Contrast) -> str:
+    return str(contrast.n) if contrast.n == contrast.clusters else f"{contrast.n} in {contrast.clusters}"
+
+
+def _floor(floor: str, metric: str, value: float) -> Cell:
+    return Cell(f"{value_text(metric, value)} ({floor})" if isfinite(value) else MISSING, "mute", number=True)
+
+
+def _unit(metric: str) -> str:
+    unit = unit_of(metric)
+    return f" ({unit})" if unit else ""
+
+
+def _interval_cell(score: Score | None) -> Cell:
+    return Cell(with_interval(score.metric, score.value, score.interval) if score else MISSING, number=True)
+
+
+def _realised(row: RealisedRow | None) -> Cell:
+    if row is None:
+        return Cell(MISSING, "mute", number=True)
+    warned = needs_warning(row)
+    return Cell(f"{'! ' if warned else ''}{coefficient(row.realised)}", "warn" if warned else "", number=True)

@@ -1,0 +1,46 @@
+"""Transitions: for each 0/1 metric, model and parent, which shares of the items were kept, forgotten, gained, never right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+from suture.report.data import ReportData
+from suture.report.labels import measure
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One stacked bar: shares of items right in both, only in the parent, only in the model, in neither; sum 1."""
+
+    model: str
+    kept: float
+    forgotten: float
+    gained: float
+    neither: float
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The bars of all models against one parent on one 0/1 metric with n items."""
+
+    measure: str
+    against: str
+    n: int
+    bars: tuple[Bar, ...]
+
+
+def panels(data: ReportData) -> tuple[Panel, ...]:
+    """Return a panel for each 0/1 metric and parent, in the order of the comparison."""
+    found: dict[tuple[str, str, str], list[Bar]] = {}
+    counts: dict[tuple[str, str, str], int] = {}
+    for contrast in data.comparison.contrasts:
+        parent = data.comparison.score(contrast.against, contrast.task, contrast.metric)
+        if parent is None or not isfinite(contrast.forgotten):
+            continue
+        kept = max(0.0, parent.value - contrast.forgotten)
+        neither = max(0.0, 1 - kept - contrast.forgotten - contrast.gained)
+        key = (contrast.task, contrast.metric, contrast.against)
+        found.setdefault(key, []).append(Bar(contrast.model, kept, contrast.forgotten, contrast.gained, neither))
+        counts[key] = contrast.n
+    return tuple(Panel(measure(*key[:2]), key[2], counts[key], tuple(bars)) for key, bars in found.items())

@@ -1,0 +1,135 @@
+"""What the page's script needs, as one JSON-able mapping; NaN becomes null, and without text no text enters it."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+from suture.compare.axes import orientation
+from suture.compare.verdicts import Contrast, Score
+from suture.report.data import AnswerSet, ReportData
+from suture.report.diff import word_diff
+from suture.report.finding import at_stake, findings
+from suture.report.labels import SIDE_EFFECTS, TASKS, coefficient, measure, metric_style, with_interval
+
+
+def page_data(data: ReportData, *, text: bool) -> dict[str, Any]:
+    """Return the data of the slider, the curve, the sweep, the lists and, with `text`, the answers."""
+    keys = dict.fromkeys((score.task, score.metric) for score in data.comparison.scores)
+    return {
+        "path": [_stop(data, index) for index in range(len(data.path))],
+        "models": [
+            {"label": c.label, "role": c.role, "start": c.start, "a": _null(c.nominal), "realised": _null(c.realised)}
+            for c in data.models
+        ],
+        "metrics": {_key(*key): _metric(data, *key) for key in keys},
+        "axes": [_axis(data, index) for index in range(len(data.comparison.axes))],
+        "scores": [_score(score) for score in data.comparison.scores],
+        "items": [_items(contrast) for contrast in data.comparison.contrasts if isfinite(contrast.forgotten)],
+        "answers": [_answers(data, answers) for answers in data.answers] if text else [],
+    }
+
+
+def _stop(data: ReportData, index: int) -> dict[str, Any]:
+    point = data.path[index]
+    card = data.card(point.model)
+    finding = next((found for found in findings(data) if found.model == point.model), None)
+    return {
+        "model": point.model,
+        "role": card.role if card else "",
+        "a": point.nominal,
+        "nominal": coefficient(point.nominal),
+        "realised": coefficient(point.realised),
+        "finding": finding.sentence if finding else "",
+        "stake": [_stake(data, contrast) for contrast in at_stake(data, point.model)],
+    }
+
+
+def _stake(data: ReportData, contrast: Contrast) -> dict[str, Any]:
+    difference = with_interval(contrast.metric, contrast.difference, contrast.interval, signed=True)
+    return {
+        "key": _key(contrast.task, contrast.metric),
+        "against": contrast.against,
+        "difference": difference,
+        "verdict": contrast.verdict,
+    }
+
+
+def _metric(data: ReportData, task: str, metric: str) -> dict[str, Any]:
+    style = metric_style(metric)
+    axis = data.task_axes.get(task, "")
+    return {
+        "label": measure(task, metric),
+        "axis": axis,
+        "unit": style.unit,
+        "scale": style.scale,
+        "decimals": style.decimals,
+        "better": orientation(metric),
+        "plotted": metric not in SIDE_EFFECTS and not metric.startswith("kl_to_"),
+    }
+
+
+def _axis(data: ReportData, index: int) -> dict[str, Any]:
+    axis = data.comparison.axes[index]
+    return {
+        "axis": axis.axis,
+        "key": _key(axis.task, axis.metric),
+        "floor": axis.floor,
+        "floorValue": _null(axis.floor_value),
+    }
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {
+        "model": score.model,
+        "key": _key(score.task, score.metric),
+        "n": score.n,
+        "value": _null(score.value),
+        "low": _null(score.interval.low),
+        "high": _null(score.interval.high),
+    }
+
+
+def _items(contrast: Contrast) -> dict[str, Any]:
+    return {
+        "model": contrast.model,
+        "against": contrast.against,
+        "key": _key(contrast.task, contrast.metric),
+        "n": contrast.n,
+        "lost": list(contrast.forgotten_items),
+        "gained": list(contrast.gained_items),
+    }
+
+
+def _answers(data: ReportData, found: AnswerSet) -> dict[str, Any]:
+    base = found.answers.get(data.path[0].model, "") if data.path else ""
+    return {
+        "task": found.task,
+        "name": TASKS.get(found.task, found.task),
+        "item": found.item_id,
+        "prompt": found.prompt,
+        "reference": found.reference,
+        "answers": {label: word_diff(base, answer) for label, answer in found.answers.items()},
+        "scores": {
+            label: [[metric_style(metric).name, _written(metric, value)] for metric, value in scores.items() if isfinite(value)]
+            for label, scores in found.scores.items()
+        },
+        "facts": {
+            label: [{"kind": mark.kind, "text": mark.text, "state": mark.state} for mark in marks]
+            for label, marks in found.facts.items()
+        },
+    }
+
+
+def _written(metric: str, value: float) -> str:
+    style = metric_style(metric)
+    unit = style.unit if style.unit == "%" else ""
+    return f"{value * style.scale:.{style.decimals}f}{unit}".replace("-", "−")
+
+
+def _key(task: str, metric: str) -> str:
+    return f"{task}/{metric}"
+
+
+def _null(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,40 @@
+"""All tasks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from suture.errors import Problem, UsageError
+from suture.tasks import (
+    clinic_likelihood,
+    clinic_mcq,
+    clinic_summary,
+    contrast,
+    drift,
+    ifeval,
+    mts_likelihood,
+    mts_section,
+)
+from suture.tasks.task import Task
+
+_MODULES = (
+    ifeval,
+    contrast,
+    clinic_mcq,
+    clinic_summary,
+    clinic_likelihood,
+    mts_section,
+    mts_likelihood,
+    drift,
+)
+TASKS: Mapping[str, Task] = MappingProxyType({module.TASK.name: module.TASK for module in _MODULES})
+
+
+def get_task(name: str) -> Task:
+    """Return the task `name`; raises UsageError, which names the nearest known one."""
+    if name in TASKS:
+        return TASKS[name]
+    near = get_close_matches(name, TASKS, n=1, cutoff=0.0)
+    raise UsageError(Problem(f"A task must be one of {', '.join(TASKS)}.", name, do=f"Did you mean {near[0]}?"))
