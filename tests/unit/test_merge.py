@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from suture.checkpoint.digest import weights_digest
 from suture.checkpoint.manifest import Manifest
 from suture.errors import IncompatibleError, NumericError, OutputExistsError
 from suture.merge import execute
+from suture.methods import registry
+from suture.methods.registry import METHODS, MatrixMethod
 from suture.plan import make_plan
 from suture.recipe import parse_recipe
 from suture.testing.tiny import tiny_model
@@ -64,19 +67,21 @@ def test_the_manifest_tells_the_digests_that_a_reader_finds(tiny_pair: tuple[Pat
     assert set(written["tensors"]) == set(load(tiny_pair[0]))
 
 
-@pytest.mark.parametrize("method", ["linear", "slerp", "task_arithmetic", "nearswap", "dare_linear"])
+OF_ONE_OTHER = {
+    "slerp": "{t: 0.3}",
+    "task_arithmetic": "{weight: 0.3}",
+    "nearswap": "{t: 0.01}",
+    "dare_linear": "{weight: 0.3, density: 0.5, rescale: l1}",
+}
+
+
+@pytest.mark.parametrize("method", ["linear", *OF_ONE_OTHER])
 def test_bytes_do_not_depend_on_workers_or_shards(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a = tiny_model(tmp_path / "a", seed=1, hidden=64)
     b = tiny_model(tmp_path / "b", seed=2, hidden=64, chat_template=False)
-    texts = {
-        "linear": linear((a, b), 0.3),
-        "slerp": f"merge_method: slerp\nbase_model: {a}\nmodels: [{{model: {b}}}]\nparameters: {{t: 0.3}}\n",
-        "task_arithmetic": f"merge_method: task_arithmetic\nbase_model: {a}\nmodels: [{{model: {b}, parameters: {{weight: 0.3}}}}]\n",
-        "nearswap": f"merge_method: nearswap\nbase_model: {a}\nmodels: [{{model: {b}}}]\nparameters: {{t: 0.01}}\n",
-        "dare_linear": f"merge_method: dare_linear\nbase_model: {a}\nmodels: [{{model: {b}, parameters: {{weight: 0.3, density: 0.5}}}}]\n"
-        "parameters: {rescale: l1}\n",
-    }
-    text = texts[method] + "out_dtype: bfloat16\n"
+    base = f"merge_method: {method}\nbase_model: {a}\nmodels: [{{model: {b}}}]\nparameters: "
+    text = linear((a, b), 0.3) if method == "linear" else base + OF_ONE_OTHER[method] + "\n"
+    text += "out_dtype: bfloat16\n"
     first = merge(text, tmp_path / "one", workers=1).weights_digest
     assert merge(text, tmp_path / "two", workers=4).weights_digest == first
     again = execute(make_plan(parse_recipe(text).model_copy(update={"max_shard_bytes": 20_000})), tmp_path / "three")
@@ -191,6 +196,27 @@ def test_code_in_a_model_folder_is_not_copied(tiny_pair: tuple[Path, Path], tmp_
     merge(linear((coded, tiny_pair[1]), 0.5), tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.py"))
     assert "auto_map" not in json.loads((tmp_path / "out" / "config.json").read_text())
+
+
+def halfway(tensors: list[np.ndarray]) -> np.ndarray:
+    assert all(tensor.ndim >= 1 for tensor in tensors)
+    return (tensors[0] + tensors[1]) / 2
+
+
+def test_a_method_of_matrix_shape_is_streamed_matrix_by_matrix(
+    tiny_pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linear_info = METHODS["linear"].info
+    info = replace(linear_info, name="halfway", shape="matrix", parameters=(), check=lambda _: [])
+    monkeypatch.setitem(registry._registered, "halfway", MatrixMethod(info, halfway, lambda shape, inputs: 0))
+    text = linear(tiny_pair, 0.5)
+    whole = text.replace("merge_method: linear", "merge_method: halfway")
+    whole = whole.replace(", parameters: {weight: 0.5}", "")
+    merge(text, tmp_path / "linear")
+    merge(whole, tmp_path / "matrix")
+    expected, found = load(tmp_path / "linear"), load(tmp_path / "matrix")
+    for name, values in found.items():
+        np.testing.assert_allclose(values, expected[name], rtol=0, atol=1e-7)
 
 
 def test_slerp_counts_the_tensors_that_take_the_arc(tiny_pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from suture.compare.axes import make_axis, orientation, score_floors, score_table
 from suture.compare.pairing import (
+    Paired,
     Table,
     binary_metrics,
     check_same_items,
@@ -36,7 +37,7 @@ from suture.compare.pairing import (
     weights_of,
 )
 from suture.compare.power import smallest_margin
-from suture.compare.statistics import estimate_difference
+from suture.compare.statistics import estimate_difference, mcnemar, permutation
 from suture.compare.verdicts import Axis, Comparison, Contrast, Interval, Margin, Score, Verdict
 from suture.errors import Problem, UsageError, refuse
 
@@ -126,6 +127,8 @@ def contrast_tables(
         margin=margin,
         mde=smallest_margin(found.clusters, found.error * math.sqrt(found.clusters)),
         verdict=judge(found.interval, margin, orientation(metric), headroom=headroom),
+        p_value=_p_value(paired, binary=binary, seed=seed),
+        test="exact McNemar" if binary else "paired permutation",
     )
 
 
@@ -139,6 +142,12 @@ def judge(interval: Interval, margin: float, sign: int = 1, *, headroom: bool = 
     if low > -margin:
         return "kept"
     return "forgotten" if high < 0 else "not established at this n"
+
+
+def _p_value(paired: Paired, *, binary: bool, seed: int) -> float:
+    if binary:
+        return mcnemar(int((paired.model < paired.against).sum()), int((paired.model > paired.against).sum()))
+    return permutation(paired.model - paired.against, paired.clusters, seed=seed)
 
 
 def _where(items: Sequence[str], mask: NDArray[np.bool_]) -> tuple[str, ...]:

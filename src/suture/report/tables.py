@@ -25,11 +25,12 @@ WARN_BEYOND = 0.05  # share of the nominal coefficient by which the realised one
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell. tone: "", "kept", "forgotten", "open", "mute" or "warn"; number: aligned right."""
+    """One cell. tone: "", "kept", "forgotten", "open", "mute", "warn" or "code"; details: lines below the text."""
 
     text: str
     tone: str = ""
     number: bool = False
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +67,28 @@ def score_table(data: ReportData) -> Table:
 
 
 def verdict_table(data: ReportData) -> Table:
-    """Return one row for each model, parent and axis that carries a margin."""
-    axes = data.comparison.axes
-    contrasts = [
-        contrast
-        for card in data.models
-        for axis in axes
-        for parent in data.comparison.against
-        if (contrast := data.comparison.contrast(card.label, parent, axis.task, axis.metric))
+    """Return one row for each model and parent, one column for each axis that carries a margin; the A/A row comes last."""
+    keys = [(axis.task, axis.metric) for axis in data.comparison.axes]
+    margins = [f"{measure(m.task, m.metric)}{_unit(m.metric)}, margin {value_text(m.metric, m.value)}" for m in data.comparison.margins]
+    found = [*data.comparison.contrasts, *data.replicates]
+    pairs = dict.fromkeys((contrast.model, contrast.against) for contrast in found)
+    by_key = {(c.model, c.against, c.task, c.metric): c for c in found}
+    rows = [
+        Row((Cell(model), Cell(against), *(_verdict(by_key.get((model, against, *key))) for key in keys)), model)
+        for model, against in pairs
     ]
     caption = (
         "Model − parent, paired by item, with its 95 % interval. Kept: the loss, if there is one, is smaller than the "
         "margin. Forgotten: a loss is established and may exceed the margin. Otherwise neither is established at this n."
     )
-    return Table("Verdicts", caption, _CONTRAST_COLUMNS, tuple(map(_contrast_row, contrasts)))
+    return Table("Verdicts", caption, ("model", "against", *margins), tuple(rows))
 
 
 def contrast_table(data: ReportData) -> Table:
-    """Return one row for each contrast on which no margin was stated: described, not judged."""
-    contrasts = [
-        contrast
-        for contrast in data.comparison.contrasts
-        if contrast.verdict == "descriptive" and data.task_axes.get(contrast.task) != "probe"
-    ]
-    caption = "Metrics without a margin: they describe and carry no verdict."
-    return Table("Everything else that was measured", caption, _CONTRAST_COLUMNS, tuple(map(_contrast_row, contrasts)))
+    """Return one row for each contrast that was made, drift apart."""
+    contrasts = [c for c in data.comparison.contrasts if data.task_axes.get(c.task) != "probe"]
+    caption = "Every metric against every parent; metrics without a margin describe and carry no verdict."
+    return Table("All contrasts", caption, _CONTRAST_COLUMNS, tuple(map(_contrast_row, contrasts)))
 
 
 def replicate_table(data: ReportData) -> Table:
@@ -212,6 +210,18 @@ def _contrast_row(contrast: Contrast) -> Row:
         ),
         contrast.model,
     )
+
+
+def _verdict(contrast: Contrast | None) -> Cell:
+    if contrast is None:
+        return Cell(MISSING, "mute")
+    tone = TONES[contrast.verdict]
+    lines = [with_interval(contrast.metric, contrast.difference, contrast.interval, signed=True)]
+    if isfinite(contrast.forgotten):
+        lines.append(f"lost {share(contrast.forgotten)}, gained {share(contrast.gained)}")
+    if isfinite(contrast.retention):
+        lines.append(f"retains {share(contrast.retention)}")
+    return Cell(f"{MARKS[tone]} {contrast.verdict}", tone, details=tuple(lines))
 
 
 def _count(contrast: Contrast) -> str:

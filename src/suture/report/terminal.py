@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from suture.report.data import ReportData
 from suture.report.finding import headline
-from suture.report.tables import Table, planning_table, realised_table, replicate_table, score_table, verdict_table
+from suture.report.labels import NARROW
+from suture.report.tables import Cell, Table, planning_table, realised_table, score_table, verdict_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 STYLES = {"kept": "green", "forgotten": "bold red", "open": "yellow", "mute": "dim", "warn": "bold yellow"}
-_LEFT_OUT = ("smallest provable", "n")
 
 
 def comparison_table(data: ReportData) -> RenderableType:
@@ -22,37 +23,45 @@ def comparison_table(data: ReportData) -> RenderableType:
     from rich.text import Text
 
     found = headline(data)
-    parts: list[RenderableType] = [Text(data.title, "bold"), Text(found.sentence if found else data.gate.sentence), Text()]
-    if data.synthetic:
-        parts.insert(1, Text("Synthetic records, fictional patients.", "italic"))
-    parts += [draw(score_table(data)), draw(verdict_table(data), without=_LEFT_OUT, group=True)]
-    parts += [draw(table, without=_LEFT_OUT) for table in (replicate_table(data),) if table.rows]
-    parts += [draw(table) for table in (planning_table(data), realised_table(data)) if table.rows]
-    return Group(*parts)
+    tables = (score_table(data), verdict_table(data), planning_table(data), realised_table(data))
+    return Group(
+        Text(data.title, "bold"),
+        *([Text("Synthetic records, fictional patients.", "italic")] if data.synthetic else []),
+        Text(found.sentence if found else data.gate.sentence),
+        *(draw(table) for table in tables if table.rows),
+    )
 
 
-def draw(table: Table, *, without: Collection[str] = (), group: bool = False) -> RenderableType:
-    """Draw one neutral table with rich; group blanks a model's name where it repeats and rules off each model."""
+def draw(table: Table) -> RenderableType:
+    """Draw one neutral table with rich; a model's name is not repeated in the rows below it."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = [index for index, column in enumerate(table.columns) if column not in without]
     drawn = RichTable(
-        title=table.title, caption=table.caption, box=box.SIMPLE_HEAD, title_style="bold", title_justify="left",
-        caption_justify="left", padding=(0, 1), pad_edge=False,
+        title=f"\n{table.title}",
+        caption=table.caption,
+        box=box.SIMPLE_HEAD,
+        title_style="bold",
+        title_justify="left",
+        caption_justify="left",
+        pad_edge=False,
     )
-    for index in shown:
+    for index, column in enumerate(table.columns):
         numbers = any(row.cells[index].number for row in table.rows)
-        drawn.add_column(table.columns[index], justify="right" if numbers else "left", vertical="top")
-    last = None
-    for row in table.rows:
-        repeated = group and row.model == last
-        if group and last is not None and not repeated:
-            drawn.add_section()
-        cells = [Text(row.cells[index].text, STYLES.get(row.cells[index].tone, "")) for index in shown]
-        if repeated:
-            cells[0] = Text("")
-        drawn.add_row(*cells)
-        last = row.model
+        drawn.add_column(column, justify="right" if numbers else "left")
+    for before, row in pairwise((None, *table.rows)):
+        repeated = before is not None and row.model != "" and before.model == row.model
+        cells = [_text(cell) for cell in row.cells]
+        drawn.add_row(*([Text("")] if repeated else cells[:1]), *cells[1:])
     return drawn
+
+
+def _text(cell: Cell) -> Text:
+    """Cell as text; narrow spaces go, so that a line breaks before an interval and never within it."""
+    from rich.text import Text
+
+    text = Text(cell.text.replace(NARROW, ""), STYLES.get(cell.tone, ""))
+    for line in cell.details:
+        text.append(f"\n{line.replace(NARROW, '')}", "")
+    return text

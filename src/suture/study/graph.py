@@ -1,0 +1,110 @@
+"""A graph of steps: what each computes, from which others, and in which order two workers finish soonest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: the registered `kind` applied to JSON-able `parameters` and the outputs of other steps.
+
+    inputs maps the role that an output plays in this step to the name of the step that makes it. cost is a rough guess
+    in seconds; it orders the work and enters no key, as the name does not.
+    """
+
+    name: str
+    kind: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    cost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a running step sees: its parameters, the folders of its inputs by role, and two places to write to.
+
+    folder: new and empty, renamed into the store when the step ends well. shared: the study's folder, for results that
+    several steps add to (each of them whole or not at all).
+    """
+
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, Path]
+    digests: Mapping[str, str]
+    folder: Path
+    shared: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a step made: the digest on which later steps are keyed, and the paths it left below `Context.shared`.
+
+    Equal digests mean equal outputs: whatever follows is computed once.
+    """
+
+    digest: str
+    elsewhere: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A registered function of steps (importable by name: workers are spawned). Its version rises when results change."""
+
+    name: str
+    version: int
+    run: Callable[[Context], Made]
+
+
+class Graph:
+    """Steps by name, in an order in which every step stands after its inputs.
+
+    Raises ValueError for a name used twice, an unknown input, or a circle: a study is checked before it becomes one.
+    """
+
+    def __init__(self, steps: Iterator[Step] | list[Step]) -> None:
+        given = list(steps)
+        by_name = {step.name: step for step in given}
+        if len(by_name) < len(given):
+            raise ValueError("two steps have one name")
+        self.steps: dict[str, Step] = {}
+        for step in given:
+            self._place(step.name, by_name, ())
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps.values())
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, name: str) -> Step:
+        return self.steps[name]
+
+    def priorities(self) -> dict[str, float]:
+        """Return, for each step, the longest chain of costs from it to the end: the larger, the sooner it should run."""
+        remaining = {step.name: step.cost for step in self}
+        for step in reversed(self.steps.values()):
+            for source in step.inputs.values():
+                remaining[source] = max(remaining[source], self[source].cost + remaining[step.name])
+        return remaining
+
+    def _place(self, name: str, by_name: Mapping[str, Step], path: tuple[str, ...]) -> None:
+        if name in self.steps:
+            return
+        if name not in by_name or name in path:
+            raise ValueError(f"step {path[-1]} needs {name}, which is " + ("a circle" if name in path else "unknown"))
+        for source in by_name[name].inputs.values():
+            self._place(source, by_name, (*path, name))
+        self.steps[name] = by_name[name]
+
+
+def step_key(step: Step, kind: Kind, digests: Mapping[str, str]) -> str:
+    """Return the key (64 hex digits) of a step whose inputs, by role, have the given output digests."""
+    content = {"kind": kind.name, "version": kind.version, "parameters": step.parameters, "inputs": dict(digests)}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return blake3(text.encode()).hexdigest()

@@ -1,0 +1,137 @@
+"""The store of finished steps: OUT/steps/<kind>-<key, 12>/, each there whole, with done.json, or not there."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from suture.errors import OutputExistsError, Problem
+from suture.study.graph import Graph, Kind, Step, step_key
+
+DONE = "done.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished step: its key, the digest of its outputs, wall seconds, peak memory in bytes, paths left elsewhere."""
+
+    key: str
+    digest: str
+    seconds: float
+    peak_memory: int
+    elsewhere: tuple[str, ...] = ()
+
+
+class Store:
+    """Finished steps below the folder `root`. Only one run at a time holds it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.steps = root / "steps"
+
+    def folder(self, step: Step, key: str) -> Path:
+        """Return where the outputs of a step with that key stand once it is finished."""
+        return self.steps / f"{step.kind}-{key[:12]}"
+
+    def find(self, step: Step, key: str) -> Done | None:
+        """Return what is known of a finished step; None where it has not run or what it left elsewhere is gone."""
+        path = self.folder(step, key) / DONE
+        if not path.is_file():
+            return None
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        done = Done(**raw | {"elsewhere": tuple(raw["elsewhere"])})
+        present = all((self.root / name).exists() for name in done.elsewhere)
+        return done if done.key == key and present else None
+
+    def stage(self, step: Step, key: str) -> Path:
+        """Return a new, empty folder in which the step is to write."""
+        staging = self.steps / f".{step.kind}-{key[:12]}.partial"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True, mode=0o700)
+        return staging
+
+    def commit(self, step: Step, staging: Path, done: Done) -> None:
+        """Move a step's folder into place, synced; a stale one of the same key is replaced."""
+        with (staging / DONE).open("w", encoding="utf-8") as stream:
+            json.dump(asdict(done), stream, indent=1, sort_keys=True)
+            stream.flush()
+            os.fsync(stream.fileno())
+        target = self.folder(step, done.key)
+        shutil.rmtree(target, ignore_errors=True)
+        staging.rename(target)
+        _sync_folder(self.steps)
+
+    def sweep(self) -> None:
+        """Remove what an interrupted run left half-written. Only the holder of the lock may do so."""
+        for staging in self.steps.glob(".*.partial"):
+            shutil.rmtree(staging)
+
+    def finished(self, graph: Graph, kinds: Mapping[str, Kind]) -> dict[str, Done]:
+        """Return the finished steps of `graph` by name, in its order; keys come from the digests of their inputs."""
+        found: dict[str, Done] = {}
+        for step in graph:
+            if all(source in found for source in step.inputs.values()):
+                key = self.key(step, kinds, found)
+                done = self.find(step, key)
+                if done is not None:
+                    found[step.name] = done
+        return found
+
+    def key(self, step: Step, kinds: Mapping[str, Kind], found: Mapping[str, Done]) -> str:
+        """Return the key of a step whose inputs are all among `found`."""
+        digests = {role: found[source].digest for role, source in step.inputs.items()}
+        return step_key(step, kinds[step.kind], digests)
+
+    def clean(self, graph: Graph, kinds: Mapping[str, Kind], shared: Collection[str] = ()) -> list[Path]:
+        """Remove every step that `graph` does not reach, and what no kept step left in the folders named `shared`.
+
+        Returns the removed folders. The caller holds the lock.
+        """
+        found = self.finished(graph, kinds)
+        kept = {self.folder(graph[name], done.key) for name, done in found.items()}
+        kept |= {self.root / name for done in found.values() for name in done.elsewhere}
+        kept |= {parent for path in kept for parent in path.parents}
+        candidates = [self.steps.glob("*"), *((self.root / name).glob("*/*") for name in shared)]
+        removed = [path for group in candidates for path in sorted(group) if path not in kept]
+        for path in removed:
+            shutil.rmtree(path)
+        return removed
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store while the block runs. Raises OutputExistsError, naming the holder, where another run does.
+
+        The lock is the operating system's, so that it ends with the process that held it, however that ended.
+        """
+        self.steps.mkdir(parents=True, exist_ok=True)
+        path = self.root / ".lock"
+        with path.open("a+", encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stream.seek(0)
+                holder = stream.read().strip() or "another process"
+                problem = Problem("One run at a time may use a folder.", holder, str(self.root), "Wait or stop it.")
+                raise OutputExistsError(problem) from None
+            stream.truncate(0)
+            stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            stream.flush()
+            try:
+                yield
+            finally:
+                stream.truncate(0)
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
