@@ -8,6 +8,7 @@ without fused multiply-add, so the bits do not depend on the processor, on block
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from math import fsum
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,7 +16,22 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from suture.numerics.keys import GAMMA, MULTIPLIER_1, MULTIPLIER_2, keep_threshold
+from suture.numerics.keys import GAMMA, MULTIPLIER_1, MULTIPLIER_2, keep_threshold, random_key
+
+__all__ = [
+    "SEGMENT",
+    "count_nonfinite",
+    "empty_like",
+    "gram_segment",
+    "l1_distance",
+    "narrow",
+    "nearswap",
+    "random_key",
+    "realised_sums",
+    "thinned",
+    "weighted_sum",
+    "widen",
+]
 
 Floats = NDArray[np.float32]
 Bits = NDArray[Any]
@@ -44,7 +60,7 @@ def widen(raw: Bits, dtype: str, out: Floats) -> None:
     if dtype == "BF16":
         _widen_bf16(raw, out.view(np.uint32))
     elif dtype == "F16":
-        _widen_f16(raw, out, out.view(np.uint32))
+        _widen_f16(raw, out.view(np.uint32))
     else:
         out[:] = raw.view(_WIDE[dtype])
 
@@ -57,44 +73,47 @@ def narrow(values: Floats, dtype: str, out: Bits, *, rounding: str, key: np.uint
     as it is under both; NaN and infinity are kept. A finite value too large for `dtype` becomes infinite: "nearest"
     from half a step beyond the largest finite value, "stochastic" from anywhere beyond it.
     """
+    bits, first = values.view(np.uint32), np.uint64(start)
     if dtype in _WIDE:
         out.view(_WIDE[dtype])[:] = values
-        return
-    loop = _narrow_bf16 if dtype == "BF16" else _narrow_f16
-    loop(values.view(np.uint32), rounding == "stochastic", key, np.uint64(start), out)
+    elif dtype == "F16":
+        _narrow_f16(bits, rounding == "stochastic", key, first, out)
+    elif rounding == "stochastic":
+        _narrow_bf16_stochastic(bits, key, first, out)
+    else:
+        _narrow_bf16_nearest(bits, out)
 
 
 _WIDE = {"F32": np.float32, "F64": np.float64}
 
-_MAGNITUDE = np.uint32(0x7FFFFFFF)
-_INFINITY = np.uint32(0x7F800000)
+# 32-bit words: float32 and bfloat16.
+_SIGN, _MAGNITUDE, _INFINITY = np.uint32(0x80000000), np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
+_ONE, _HALF_WORD = np.uint32(1), np.uint32(16)
+_BF16_LARGEST, _BF16_QUIET = np.uint32(0x7F7F0000), np.uint32(0x40)
+_BELOW_HALF, _ALL_BUT_ONE = np.uint32(0x7FFF), np.uint32(0xFFFF)
+_HALF_SIGN, _HALF_INFINITY, _HALF_DROP = np.uint32(0x8000), np.uint32(0x7C00), np.uint32(13)
+_HALF_SCALE = np.float32(2.0**112)
+# 64-bit words: draws, and float16 with its subnormals.
 _U0, _U1, _U63, _U64 = np.uint64(0), np.uint64(1), np.uint64(63), np.uint64(64)
-_MANTISSA, _IMPLICIT = np.uint64(0x7FFFFF), np.uint64(0x800000)
-_BF16_SHIFT = np.uint64(16)
-_BF16_LARGEST = np.uint64(0x7F7F0000)
-_F16_SHIFT = np.uint64(13)
-_F16_REBIAS = np.uint64(112 << 23)
-_F16_INFINITY = np.uint64(0x7C00)
-_F16_LARGEST = np.uint64(0x477FE000)
-_F16_NORMAL = np.uint64(113)
-_F16_UNSCALE = np.float32(2.0**112)
+_MANTISSA, _IMPLICIT, _MANTISSA_BITS = np.uint64(0x7FFFFF), np.uint64(0x800000), np.uint64(23)
+_F16_SHIFT, _F16_REBIAS, _F16_NORMAL = np.uint64(13), np.uint64(112 << 23), np.uint64(113)
+_F16_INFINITY, _F16_QUIET, _F16_LARGEST = np.uint64(0x7C00), np.uint64(0x200), np.uint32(0x477FE000)
+_F16_SUBNORMAL = np.uint64(126)
 
 
 @_compiled
 def _widen_bf16(raw: Bits, out: Bits) -> None:
     for i in range(out.size):
-        out[i] = np.uint32(np.uint32(raw[i]) << np.uint32(16))
+        out[i] = np.uint32(np.uint32(raw[i]) << _HALF_WORD)
 
 
 @_compiled
-def _widen_f16(raw: Bits, out: Floats, bits: Bits) -> None:
+def _widen_f16(raw: Bits, out: Bits) -> None:
     for i in range(out.size):
         half = np.uint32(raw[i])
-        bits[i] = np.uint32((half & np.uint32(0x7FFF)) << np.uint32(13))
-        out[i] *= _F16_UNSCALE
-        if (half & np.uint32(0x7C00)) == np.uint32(0x7C00):
-            bits[i] |= _INFINITY
-        bits[i] |= np.uint32((half & np.uint32(0x8000)) << np.uint32(16))
+        value = np.uint32((half & _BELOW_HALF) << _HALF_DROP).view(np.float32) * _HALF_SCALE
+        word = value.view(np.uint32) | np.uint32((half & _HALF_SIGN) << _HALF_WORD)
+        out[i] = word | _INFINITY if half & _HALF_INFINITY == _HALF_INFINITY else word
 
 
 @_compiled
@@ -106,7 +125,28 @@ def _draw(key: np.uint64, index: np.uint64) -> np.uint64:
 
 
 @_compiled
-def _rounded(value: np.uint64, shift: np.uint64, stochastic: bool, key: np.uint64, index: np.uint64) -> np.uint64:
+def _bf16(word: np.uint32, increment: np.uint32) -> np.uint32:
+    """Add `increment` (below 2**16), drop the low half; a NaN stays one."""
+    if word & _MAGNITUDE > _INFINITY:
+        return np.uint32(word >> _HALF_WORD) | _BF16_QUIET
+    return np.uint32(np.uint32(word + increment) >> _HALF_WORD)
+
+
+@_compiled
+def _narrow_bf16_nearest(bits: Bits, out: Bits) -> None:
+    for i in range(out.size):
+        out[i] = _bf16(bits[i], np.uint32(_BELOW_HALF + np.uint32(np.uint32(bits[i] >> _HALF_WORD) & _ONE)))
+
+
+@_compiled
+def _narrow_bf16_stochastic(bits: Bits, key: np.uint64, start: np.uint64, out: Bits) -> None:
+    for i in range(out.size):
+        draw = np.uint32(_draw(key, start + np.uint64(i)) >> np.uint64(48))
+        out[i] = _bf16(bits[i], _ALL_BUT_ONE if bits[i] & _MAGNITUDE > _BF16_LARGEST else draw)
+
+
+@_compiled
+def _shifted(value: np.uint64, shift: np.uint64, stochastic: bool, key: np.uint64, index: np.uint64) -> np.uint64:
     """value / 2**shift as an integer, rounded; `shift` in 1..63."""
     if stochastic:
         return (value + (_draw(key, index) >> (_U64 - shift))) >> shift
@@ -114,38 +154,22 @@ def _rounded(value: np.uint64, shift: np.uint64, stochastic: bool, key: np.uint6
 
 
 @_compiled
-def _narrow_bf16(bits: Bits, stochastic: bool, key: np.uint64, start: np.uint64, out: Bits) -> None:
-    for i in range(out.size):
-        word = bits[i]
-        magnitude = np.uint64(word & _MAGNITUDE)
-        if magnitude > _INFINITY:
-            result = (magnitude >> _BF16_SHIFT) | np.uint64(0x40)
-        elif stochastic and magnitude > _BF16_LARGEST:
-            result = np.uint64(0x7F80)
-        else:
-            result = _rounded(magnitude, _BF16_SHIFT, stochastic, key, start + np.uint64(i))
-        out[i] = np.uint16(result | np.uint64((word >> np.uint32(16)) & np.uint32(0x8000)))
-
-
-@_compiled
 def _narrow_f16(bits: Bits, stochastic: bool, key: np.uint64, start: np.uint64, out: Bits) -> None:
     for i in range(out.size):
-        word = bits[i]
-        magnitude = np.uint64(word & _MAGNITUDE)
-        exponent = magnitude >> np.uint64(23)
+        index = start + np.uint64(i)
+        magnitude = np.uint64(bits[i] & _MAGNITUDE)
+        exponent = magnitude >> _MANTISSA_BITS
         if magnitude > _INFINITY:
-            result = _F16_INFINITY | np.uint64(0x200) | ((magnitude & _MANTISSA) >> _F16_SHIFT)
+            half = _F16_INFINITY | _F16_QUIET | ((magnitude & _MANTISSA) >> _F16_SHIFT)
         elif stochastic and magnitude > _F16_LARGEST:
-            result = _F16_INFINITY
+            half = _F16_INFINITY
         elif exponent >= _F16_NORMAL:
-            result = _rounded(magnitude - _F16_REBIAS, _F16_SHIFT, stochastic, key, start + np.uint64(i))
-            result = min(result, _F16_INFINITY)
+            half = min(_shifted(magnitude - _F16_REBIAS, _F16_SHIFT, stochastic, key, index), _F16_INFINITY)
         elif exponent >= _U63:  # a step of the subnormal grid is 2**-24
-            mantissa = (magnitude & _MANTISSA) | _IMPLICIT
-            result = _rounded(mantissa, np.uint64(126) - exponent, stochastic, key, start + np.uint64(i))
-        else:  # below 2**-64: rounds up with a probability under 2**-40, taken as 0
-            result = _U0
-        out[i] = np.uint16(result | np.uint64((word >> np.uint32(16)) & np.uint32(0x8000)))
+            half = _shifted((magnitude & _MANTISSA) | _IMPLICIT, _F16_SUBNORMAL - exponent, stochastic, key, index)
+        else:  # below 2**-64: would round up with a probability under 2**-40, taken as 0
+            half = _U0
+        out[i] = np.uint16(half | np.uint64((bits[i] & _SIGN) >> _HALF_WORD))
 
 
 @_compiled
@@ -218,27 +242,16 @@ def gram_segment(blocks: Sequence[Floats], anchor: int) -> NDArray[np.float64]:
     Row and column k hold x_k itself. Differences are formed in fp32, products and sums in fp64 (16 lanes).
     """
     base = blocks[anchor]
-    vectors = [base if i == anchor else x - base for i, x in enumerate(blocks)]
+    others = [i for i in range(len(blocks)) if i != anchor] or [anchor]
     gram = np.empty((len(blocks), len(blocks)))
-    for i, left in enumerate(vectors):
-        for j in range(i + 1):
-            gram[i, j] = gram[j, i] = _dot(left, vectors[j])
+    for i in others:
+        square, mixed, delta = _anchored_sums(base, blocks[i])
+        gram[i, i] = delta
+        gram[i, anchor] = gram[anchor, i] = mixed
+        gram[anchor, anchor] = square
+    for i, j in combinations(others, 2):
+        gram[i, j] = gram[j, i] = _way_sums(blocks[i], base, blocks[j])[0]
     return gram
-
-
-@_compiled
-def _dot(x: Floats, y: Floats) -> float:
-    lanes = np.zeros(_LANES)
-    even = x.size - x.size % _LANES
-    for i in range(0, even, _LANES):
-        for lane in range(_LANES):
-            lanes[lane] += np.float64(x[i + lane]) * np.float64(y[i + lane])
-    for i in range(even, x.size):
-        lanes[i - even] += np.float64(x[i]) * np.float64(y[i])
-    total = 0.0
-    for lane in range(_LANES):
-        total += lanes[lane]
-    return total
 
 
 def realised_sums(output: Floats, general: Floats, clinical: Floats) -> tuple[float, float]:
@@ -247,8 +260,43 @@ def realised_sums(output: Floats, general: Floats, clinical: Floats) -> tuple[fl
     Their quotient over all segments is the realised coefficient: the share of the way from general to clinical that
     the output has truly gone.
     """
-    way = clinical - general
-    return _dot(output - general, way), _dot(way, way)
+    dot, square = _way_sums(output, general, clinical)
+    return float(dot), float(square)
+
+
+@_compiled
+def _anchored_sums(base: Floats, x: Floats) -> NDArray[np.float64]:
+    """(|base|^2, base.(x - base), |x - base|^2)."""
+    lanes = np.zeros((3, _LANES))
+    for i in range(0, base.size, _LANES):
+        for lane in range(min(_LANES, base.size - i)):
+            b, d = np.float64(base[i + lane]), np.float64(x[i + lane] - base[i + lane])
+            lanes[0, lane] += b * b
+            lanes[1, lane] += b * d
+            lanes[2, lane] += d * d
+    return _added(lanes)
+
+
+@_compiled
+def _way_sums(x: Floats, base: Floats, y: Floats) -> NDArray[np.float64]:
+    """((x - base).(y - base), |y - base|^2)."""
+    lanes = np.zeros((2, _LANES))
+    for i in range(0, base.size, _LANES):
+        for lane in range(min(_LANES, base.size - i)):
+            way = np.float64(y[i + lane] - base[i + lane])
+            lanes[0, lane] += np.float64(x[i + lane] - base[i + lane]) * way
+            lanes[1, lane] += way * way
+    return _added(lanes)
+
+
+@_compiled
+def _added(lanes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lanes of each row, added in order."""
+    sums = np.zeros(lanes.shape[0])
+    for row in range(lanes.shape[0]):
+        for lane in range(_LANES):
+            sums[row] += lanes[row, lane]
+    return sums
 
 
 # --- elementwise --------------------------------------------------------------------------------------------------
@@ -273,16 +321,18 @@ def _thin(values: Floats, base: Floats, key: np.uint64, start: np.uint64, thresh
         out[i] = values[i] if kept else base[i]
 
 
-@_compiled
 def l1_distance(x: Floats, y: Floats) -> float:
     """Sum of |x - y| over one segment: differences in fp32, the sum in fp64 (16 lanes)."""
-    lanes = np.zeros(_LANES)
-    for i in range(x.size):
-        lanes[i % _LANES] += np.float64(abs(x[i] - y[i]))
-    total = 0.0
-    for lane in range(_LANES):
-        total += lanes[lane]
-    return total
+    return float(_l1(x, y)[0])
+
+
+@_compiled
+def _l1(x: Floats, y: Floats) -> NDArray[np.float64]:
+    lanes = np.zeros((1, _LANES))
+    for i in range(0, x.size, _LANES):
+        for lane in range(min(_LANES, x.size - i)):
+            lanes[0, lane] += np.float64(abs(x[i + lane] - y[i + lane]))
+    return _added(lanes)
 
 
 def nearswap(base: Floats, x: Floats, threshold: float, out: Floats) -> None:

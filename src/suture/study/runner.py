@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
-from suture.errors import InterruptedRunError, Problem, ResourceError, SutureError
+from suture.errors import InterruptedRunError, Problem, ResourceError
 from suture.events import Advanced, Finished, Started, tell, track
 from suture.study.graph import Context, Graph, Kind, Step
 from suture.study.store import Done, Store
@@ -61,7 +61,8 @@ class _Session:
         self.failed: dict[str, Failed] = {}
         self.idle: list[Worker] = []
         self.busy: dict[Worker, tuple[Step, Context, str]] = {}
-        self.order = sorted(graph, key=lambda step: -graph.priorities()[step.name])
+        priorities = graph.priorities()
+        self.order = sorted(graph, key=lambda step: -priorities[step.name])
 
     def work(self, workers: int) -> None:
         """Run until nothing is left that can run."""
@@ -92,12 +93,16 @@ class _Session:
             also = f" ({len(missing)} further steps wait for it)" if missing else ""
             raise StepCrashedError(f"step {next(iter(self.failed))}: {first.what}{also}", first.detail)
         problems = [
-            Problem(problem.must, problem.got, f"step {name}" + (f", {problem.where}" if problem.where else ""), problem.do)
+            Problem(
+                problem.must, problem.got, f"step {name}" + (f", {problem.where}" if problem.where else ""), problem.do
+            )
             for name, failure in self.failed.items()
             for problem in (failure.error.problems if failure.error else [Problem("A step must end.", failure.what)])
         ]
         if missing:
-            problems.append(Problem("Every step must run.", f"{len(missing)} left out", do=f"Missing: {', '.join(missing)}."))
+            problems.append(
+                Problem("Every step must run.", f"{len(missing)} left out", do=f"Missing: {', '.join(missing)}.")
+            )
         raise type(first.error)(*problems)
 
     def _ready(self) -> list[Step]:
@@ -196,6 +201,3 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-__all__ = ["STEPS", "SutureError", "StepCrashedError", "run"]

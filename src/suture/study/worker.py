@@ -62,7 +62,7 @@ class Failed:
 Message = Told | Ended | Failed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Worker:
     """The parent's end of one worker process."""
 

@@ -49,6 +49,7 @@ def test_transitions_retention_and_difference_by_hand(write: Write) -> None:
     assert row is not None
     assert (row.n, row.clusters) == (10, 10)
     assert row.forgotten_items == ("q0",)
+    assert (row.test, row.p_value) == ("exact McNemar", pytest.approx(1.0))
     assert row.gained_items == ("q6", "q7")
     assert (row.forgotten, row.gained) == pytest.approx((0.1, 0.2))
     assert row.difference == pytest.approx(0.1)

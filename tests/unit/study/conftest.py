@@ -1,0 +1,8 @@
+"""Makes toys.py importable, here and in the workers (which inherit sys.path)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

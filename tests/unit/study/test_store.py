@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from toys import KINDS
+
+from suture.errors import OutputExistsError
+from suture.study.graph import Graph, Step
+from suture.study.store import Done, Store
+
+STEP = Step("a", "number", {"value": 1, "label": "a"})
+
+
+def _finish(store: Store, step: Step, key: str, elsewhere: tuple[str, ...] = ()) -> None:
+    staging = store.stage(step, key)
+    (staging / "value").write_text("1")
+    store.commit(step, staging, Done(key, "1", 0.5, 1024, elsewhere))
+
+
+def test_a_step_is_there_whole_or_not(tmp_path: Path) -> None:
+    store, key = Store(tmp_path), "f" * 64
+    staging = store.stage(STEP, key)
+    (staging / "value").write_text("half")
+    assert store.find(STEP, key) is None
+    store.sweep()
+    assert list(store.steps.iterdir()) == []
+    _finish(store, STEP, key)
+    assert store.find(STEP, key) == Done(key, "1", 0.5, 1024)
+    assert (store.folder(STEP, key) / "value").read_text() == "1"
+    assert store.folder(STEP, key).name == "number-" + "f" * 12
+
+
+def test_a_step_whose_results_elsewhere_are_gone_is_not_finished(tmp_path: Path) -> None:
+    store, key = Store(tmp_path), "f" * 64
+    (tmp_path / "results").mkdir()
+    _finish(store, STEP, key, ("results",))
+    assert store.find(STEP, key) is not None
+    (tmp_path / "results").rmdir()
+    assert store.find(STEP, key) is None
+
+
+def test_another_key_with_the_same_beginning_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    _finish(store, STEP, "f" * 64)
+    assert store.find(STEP, "f" * 63 + "0") is None
+
+
+def test_clean_removes_what_the_study_does_not_reach(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for name in ("kept", "lost"):
+        (tmp_path / "results" / name / "task").mkdir(parents=True)
+    _finish(store, STEP, store.key(STEP, KINDS, {}), ("results/kept/task",))
+    _finish(store, Step("b", "number", {"value": 2, "label": "b"}), "e" * 64, ("results/lost/task",))
+    removed = store.clean(Graph([STEP]), KINDS, shared=("results",))
+    assert [path.relative_to(tmp_path).parts[0] for path in removed] == ["steps", "results"]
+    assert store.find(STEP, store.key(STEP, KINDS, {})) is not None
+    assert not (tmp_path / "results" / "lost" / "task").exists()
+
+
+def test_a_second_run_is_refused_and_told_who_holds_the_folder(tmp_path: Path) -> None:
+    with Store(tmp_path).locked(), pytest.raises(OutputExistsError, match=f"process {os.getpid()} on "):
+        Store(tmp_path).locked().__enter__()
+
+
+def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("process 1 on elsewhere\n")
+    with Store(tmp_path).locked():
+        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
