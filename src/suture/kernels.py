@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from math import fsum
 from typing import Any, ParamSpec, TypeVar
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from suture.numerics.anchor import SEGMENT, anchored
 from suture.numerics.keys import GAMMA, MULTIPLIER_1, MULTIPLIER_2, keep_threshold, random_key
 
 __all__ = [
@@ -34,13 +34,10 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
+Sums = NDArray[np.float64]
 Bits = NDArray[Any]
 
-SEGMENT = 2**16
-"""Elements of one segment of a float64 sum; segments are counted from the start of the tensor and added in order."""
-
 _LANES = 16
-_UNIT_TOLERANCE = 1e-12
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -56,35 +53,23 @@ def _compiled(loop: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def widen(raw: Bits, dtype: str, out: Floats) -> None:
-    """Stored bits of `dtype` ("F32", "BF16", "F16", "F64"; unsigned integers of that width) into float32."""
-    if dtype == "BF16":
-        _widen_bf16(raw, out.view(np.uint32))
-    elif dtype == "F16":
-        _widen_f16(raw, out.view(np.uint32))
-    else:
-        out[:] = raw.view(_WIDE[dtype])
+    """Stored bits of `dtype` ("F32", "BF16", "F16"; unsigned integers of that width) into float32."""
+    _WIDEN[dtype](raw, out.view(np.uint32))
 
 
 def narrow(values: Floats, dtype: str, out: Bits, *, rounding: str, key: np.uint64, start: int) -> None:
-    """Float32 into the stored bits of `dtype`.
+    """Float32 into the stored bits of `dtype` ("F32", "BF16", "F16").
 
     rounding "nearest": ties to even. "stochastic": one of the two neighbours on the grid of `dtype`, with the
     probabilities that make it unbiased, drawn from `key` and the element's index `start + i`. A value on the grid stays
     as it is under both; NaN and infinity are kept. A finite value too large for `dtype` becomes infinite: "nearest"
     from half a step beyond the largest finite value, "stochastic" from anywhere beyond it.
     """
-    bits, first = values.view(np.uint32), np.uint64(start)
-    if dtype in _WIDE:
-        out.view(_WIDE[dtype])[:] = values
-    elif dtype == "F16":
-        _narrow_f16(bits, rounding == "stochastic", key, first, out)
-    elif rounding == "stochastic":
-        _narrow_bf16_stochastic(bits, key, first, out)
+    if dtype == "F32":
+        np.copyto(out, values.view(np.uint32))
     else:
-        _narrow_bf16_nearest(bits, out)
+        _NARROW[dtype, rounding](values.view(np.uint32), key, np.uint64(start), out)
 
-
-_WIDE = {"F32": np.float32, "F64": np.float64}
 
 # 32-bit words: float32 and bfloat16.
 _SIGN, _MAGNITUDE, _INFINITY = np.uint32(0x80000000), np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
@@ -111,7 +96,7 @@ def _widen_bf16(raw: Bits, out: Bits) -> None:
 def _widen_f16(raw: Bits, out: Bits) -> None:
     for i in range(out.size):
         half = np.uint32(raw[i])
-        value = np.uint32((half & _BELOW_HALF) << _HALF_DROP).view(np.float32) * _HALF_SCALE
+        value = np.float32(np.uint32((half & _BELOW_HALF) << _HALF_DROP).view(np.float32) * _HALF_SCALE)
         word = value.view(np.uint32) | np.uint32((half & _HALF_SIGN) << _HALF_WORD)
         out[i] = word | _INFINITY if half & _HALF_INFINITY == _HALF_INFINITY else word
 
@@ -133,43 +118,65 @@ def _bf16(word: np.uint32, increment: np.uint32) -> np.uint32:
 
 
 @_compiled
-def _narrow_bf16_nearest(bits: Bits, out: Bits) -> None:
+def _bf16_nearest(bits: Bits, key: np.uint64, start: np.uint64, out: Bits) -> None:
     for i in range(out.size):
         out[i] = _bf16(bits[i], np.uint32(_BELOW_HALF + np.uint32(np.uint32(bits[i] >> _HALF_WORD) & _ONE)))
 
 
 @_compiled
-def _narrow_bf16_stochastic(bits: Bits, key: np.uint64, start: np.uint64, out: Bits) -> None:
+def _bf16_stochastic(bits: Bits, key: np.uint64, start: np.uint64, out: Bits) -> None:
     for i in range(out.size):
         draw = np.uint32(_draw(key, start + np.uint64(i)) >> np.uint64(48))
         out[i] = _bf16(bits[i], _ALL_BUT_ONE if bits[i] & _MAGNITUDE > _BF16_LARGEST else draw)
 
 
 @_compiled
-def _shifted(value: np.uint64, shift: np.uint64, stochastic: bool, key: np.uint64, index: np.uint64) -> np.uint64:
+def _f16(word: np.uint32, stochastic: bool, draw: np.uint64) -> np.uint64:
+    sign = np.uint64((word & _SIGN) >> _HALF_WORD)
+    magnitude = np.uint64(word & _MAGNITUDE)
+    exponent = magnitude >> _MANTISSA_BITS
+    if magnitude > _INFINITY:
+        return sign | _F16_INFINITY | _F16_QUIET | ((magnitude & _MANTISSA) >> _F16_SHIFT)
+    if stochastic and magnitude > _F16_LARGEST:
+        return sign | _F16_INFINITY
+    if exponent >= _F16_NORMAL:
+        return sign | min(_shifted(magnitude - _F16_REBIAS, _F16_SHIFT, stochastic, draw), _F16_INFINITY)
+    if exponent >= _U63:  # a step of the subnormal grid is 2**-24
+        return sign | _shifted((magnitude & _MANTISSA) | _IMPLICIT, _F16_SUBNORMAL - exponent, stochastic, draw)
+    return sign  # below 2**-64: would round up with a probability under 2**-40, taken as 0
+
+
+@_compiled
+def _shifted(value: np.uint64, shift: np.uint64, stochastic: bool, draw: np.uint64) -> np.uint64:
     """value / 2**shift as an integer, rounded; `shift` in 1..63."""
     if stochastic:
-        return (value + (_draw(key, index) >> (_U64 - shift))) >> shift
+        return (value + (draw >> (_U64 - shift))) >> shift
     return (value + (_U1 << (shift - _U1)) - _U1 + ((value >> shift) & _U1)) >> shift
 
 
 @_compiled
-def _narrow_f16(bits: Bits, stochastic: bool, key: np.uint64, start: np.uint64, out: Bits) -> None:
+def _f16_nearest(bits: Bits, key: np.uint64, start: np.uint64, out: Bits) -> None:
     for i in range(out.size):
-        index = start + np.uint64(i)
-        magnitude = np.uint64(bits[i] & _MAGNITUDE)
-        exponent = magnitude >> _MANTISSA_BITS
-        if magnitude > _INFINITY:
-            half = _F16_INFINITY | _F16_QUIET | ((magnitude & _MANTISSA) >> _F16_SHIFT)
-        elif stochastic and magnitude > _F16_LARGEST:
-            half = _F16_INFINITY
-        elif exponent >= _F16_NORMAL:
-            half = min(_shifted(magnitude - _F16_REBIAS, _F16_SHIFT, stochastic, key, index), _F16_INFINITY)
-        elif exponent >= _U63:  # a step of the subnormal grid is 2**-24
-            half = _shifted((magnitude & _MANTISSA) | _IMPLICIT, _F16_SUBNORMAL - exponent, stochastic, key, index)
-        else:  # below 2**-64: would round up with a probability under 2**-40, taken as 0
-            half = _U0
-        out[i] = np.uint16(half | np.uint64((bits[i] & _SIGN) >> _HALF_WORD))
+        out[i] = _f16(bits[i], False, _U0)
+
+
+@_compiled
+def _f16_stochastic(bits: Bits, key: np.uint64, start: np.uint64, out: Bits) -> None:
+    for i in range(out.size):
+        out[i] = _f16(bits[i], True, _draw(key, start + np.uint64(i)))
+
+
+_WIDEN: dict[str, Callable[[Bits, Bits], None]] = {
+    "BF16": _widen_bf16,
+    "F16": _widen_f16,
+    "F32": lambda raw, out: np.copyto(out, raw),
+}
+_NARROW = {
+    ("BF16", "nearest"): _bf16_nearest,
+    ("BF16", "stochastic"): _bf16_stochastic,
+    ("F16", "nearest"): _f16_nearest,
+    ("F16", "stochastic"): _f16_stochastic,
+}
 
 
 @_compiled
@@ -183,13 +190,6 @@ def count_nonfinite(values: Floats) -> int:
 
 
 # --- span ---------------------------------------------------------------------------------------------------------
-
-
-def anchored(coefficients: Sequence[float]) -> tuple[int, float]:
-    """The index of the coefficient of largest magnitude (the lowest at a tie), and their sum, snapped to 1 near 1."""
-    anchor = max(range(len(coefficients)), key=lambda i: abs(coefficients[i]))
-    total = fsum(coefficients)
-    return anchor, 1.0 if abs(total - 1.0) < _UNIT_TOLERANCE else total
 
 
 def weighted_sum(blocks: Sequence[Floats], coefficients: Sequence[float], out: Floats) -> None:
@@ -236,7 +236,7 @@ def _add_term(base: Floats, x: Floats, a: np.float32, out: Floats) -> None:
         out[i] = _with_term(out[i], a * (x[i] - base[i]))
 
 
-def gram_segment(blocks: Sequence[Floats], anchor: int) -> NDArray[np.float64]:
+def gram_segment(blocks: Sequence[Floats], anchor: int) -> Sums:
     """Gram matrix (n, n) of {x_k, x_i - x_k} over one segment of at most SEGMENT elements, k = `anchor`.
 
     Row and column k hold x_k itself. Differences are formed in fp32, products and sums in fp64 (16 lanes).
@@ -265,32 +265,48 @@ def realised_sums(output: Floats, general: Floats, clinical: Floats) -> tuple[fl
 
 
 @_compiled
-def _anchored_sums(base: Floats, x: Floats) -> NDArray[np.float64]:
+def _anchored_sums(base: Floats, x: Floats) -> Sums:
     """(|base|^2, base.(x - base), |x - base|^2)."""
     lanes = np.zeros((3, _LANES))
-    for i in range(0, base.size, _LANES):
-        for lane in range(min(_LANES, base.size - i)):
-            b, d = np.float64(base[i + lane]), np.float64(x[i + lane] - base[i + lane])
-            lanes[0, lane] += b * b
-            lanes[1, lane] += b * d
-            lanes[2, lane] += d * d
+    full = base.size - base.size % _LANES
+    for i in range(0, full, _LANES):
+        for lane in range(_LANES):
+            _add_anchored(lanes, lane, base[i + lane], x[i + lane])
+    for lane in range(base.size - full):
+        _add_anchored(lanes, lane, base[full + lane], x[full + lane])
     return _added(lanes)
 
 
 @_compiled
-def _way_sums(x: Floats, base: Floats, y: Floats) -> NDArray[np.float64]:
+def _add_anchored(lanes: Sums, lane: int, base: np.float32, x: np.float32) -> None:
+    anchor, delta = np.float64(base), np.float64(x - base)
+    lanes[0, lane] += anchor * anchor
+    lanes[1, lane] += anchor * delta
+    lanes[2, lane] += delta * delta
+
+
+@_compiled
+def _way_sums(x: Floats, base: Floats, y: Floats) -> Sums:
     """((x - base).(y - base), |y - base|^2)."""
     lanes = np.zeros((2, _LANES))
-    for i in range(0, base.size, _LANES):
-        for lane in range(min(_LANES, base.size - i)):
-            way = np.float64(y[i + lane] - base[i + lane])
-            lanes[0, lane] += np.float64(x[i + lane] - base[i + lane]) * way
-            lanes[1, lane] += way * way
+    full = base.size - base.size % _LANES
+    for i in range(0, full, _LANES):
+        for lane in range(_LANES):
+            _add_way(lanes, lane, x[i + lane], base[i + lane], y[i + lane])
+    for lane in range(base.size - full):
+        _add_way(lanes, lane, x[full + lane], base[full + lane], y[full + lane])
     return _added(lanes)
 
 
 @_compiled
-def _added(lanes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _add_way(lanes: Sums, lane: int, x: np.float32, base: np.float32, y: np.float32) -> None:
+    way = np.float64(y - base)
+    lanes[0, lane] += np.float64(x - base) * way
+    lanes[1, lane] += way * way
+
+
+@_compiled
+def _added(lanes: Sums) -> Sums:
     """The lanes of each row, added in order."""
     sums = np.zeros(lanes.shape[0])
     for row in range(lanes.shape[0]):
@@ -327,11 +343,14 @@ def l1_distance(x: Floats, y: Floats) -> float:
 
 
 @_compiled
-def _l1(x: Floats, y: Floats) -> NDArray[np.float64]:
+def _l1(x: Floats, y: Floats) -> Sums:
     lanes = np.zeros((1, _LANES))
-    for i in range(0, x.size, _LANES):
-        for lane in range(min(_LANES, x.size - i)):
+    full = x.size - x.size % _LANES
+    for i in range(0, full, _LANES):
+        for lane in range(_LANES):
             lanes[0, lane] += np.float64(abs(x[i + lane] - y[i + lane]))
+    for lane in range(x.size - full):
+        lanes[0, lane] += np.float64(abs(x[full + lane] - y[full + lane]))
     return _added(lanes)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from suture.adapt.sequences import IGNORED, Example
 from suture.adapt.settings import Settings
 from suture.errors import NumericError, Problem
 from suture.events import track
+
+ADVICE = "Lower the learning rate."
 
 
 def fit(model: Any, examples: Sequence[Example], settings: Settings) -> tuple[Any, list[float]]:
@@ -38,16 +41,16 @@ def fit(model: Any, examples: Sequence[Example], settings: Settings) -> tuple[An
 def _adapter(model: Any, settings: Settings) -> Any:
     import peft
 
-    return peft.get_peft_model(
-        model,
-        peft.LoraConfig(
-            task_type="CAUSAL_LM",
-            target_modules="all-linear",
-            r=settings.lora_rank,
-            lora_alpha=settings.lora_alpha,
-            lora_dropout=settings.lora_dropout,
-        ),
+    config = peft.LoraConfig(
+        task_type="CAUSAL_LM",
+        target_modules="all-linear",
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of transformers, to peft
+        return peft.get_peft_model(model, config)
 
 
 def _run(
@@ -57,21 +60,17 @@ def _run(
 
     losses: list[float] = []
 
-    class AnswerTrainer(transformers.Trainer):
+    class AnswerTrainer(transformers.Trainer):  # type: ignore[misc]
         """Computes logits only at positions where some sequence of the batch has a token to learn."""
 
         def compute_loss(self, model: Any, inputs: Any, **_: Any) -> Any:
             loss = answer_loss(model, inputs)
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
-                raise NumericError(
-                    Problem(
-                        "The loss must be finite.", str(losses[-1]), f"step {len(losses)}", "Lower the learning rate."
-                    )
-                )
+                raise NumericError(Problem("The loss must be finite.", str(losses[-1]), f"step {len(losses)}", ADVICE))
             return loss
 
-    class Progress(transformers.TrainerCallback):
+    class Progress(transformers.TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, *_: Any, **__: Any) -> None:
             advance(1)
 
@@ -137,8 +136,4 @@ def answer_loss(model: Any, batch: dict[str, Any]) -> Any:
 def _check_weights(model: Any) -> None:
     bad = [name for name, tensor in model.state_dict().items() if not tensor.isfinite().all()]
     if bad:
-        raise NumericError(
-            Problem(
-                "Every weight must be finite.", f"{len(bad)} tensors that are not", bad[0], "Lower the learning rate."
-            )
-        )
+        raise NumericError(Problem("Every weight must be finite.", f"{len(bad)} tensors that are not", bad[0], ADVICE))

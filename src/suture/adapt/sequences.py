@@ -47,11 +47,7 @@ def converse(tokenizer: Any, records: Sequence[Record], instruction: str, length
         raise UsageError(Problem("The instruction must say where the input stands.", "no {input} in it"))
     if not tokenizer.chat_template:
         raise BadInputError(
-            Problem(
-                "The model's tokenizer must have a chat template.",
-                "none",
-                do="Start from the parent that was tuned on chat.",
-            )
+            Problem("The tokenizer must have a chat template.", "none", do="Start from a parent tuned on chat.")
         )
     if not records:
         raise BadInputError(Problem("There must be at least one record to learn from.", "none"))
@@ -78,9 +74,7 @@ def _exchange(tokenizer: Any, question: str, answer: str) -> Example:
     whole = _template(tokenizer, [*turn, {"role": "assistant", "content": answer}])
     if whole[: len(prompt)] != prompt:
         raise BadInputError(
-            Problem(
-                "The chat template must begin an exchange with its prompt.", "another prompt where an answer follows"
-            )
+            Problem("A chat template must begin an exchange with its prompt.", "another prompt where an answer follows")
         )
     return Example(tuple(prompt + _until_stop(tokenizer, whole[len(prompt) :])), len(prompt))
 
@@ -91,7 +85,6 @@ def _template(tokenizer: Any, messages: list[dict[str, str]], **options: bool) -
 
 
 def _until_stop(tokenizer: Any, answer: list[int]) -> list[int]:
-    """Cut what a template writes after the stop token (generation never reaches it); add the token where it is missing."""
+    """Cut what a template writes after the stop token, which generation never reaches; add the token where it lacks."""
     stop = tokenizer.eos_token_id
-    kept = answer[: len(answer) - answer[::-1].index(stop)] if stop in answer else [*answer, stop]
-    return kept
+    return answer[: len(answer) - answer[::-1].index(stop)] if stop in answer else [*answer, stop]

@@ -29,14 +29,12 @@ def draw_shots(records: Sequence[Record], shots: int, seed: int) -> list[Record]
         Random(f"{seed}:{name}").shuffle(members)
     order = sorted(sections)
     Random(f"{seed}").shuffle(order)
-    drawn: list[Record] = []
-    for section in _schedule([len(sections[name]) for name in order], shots):
-        drawn.append(sections[order[section]].pop())
-    return drawn
+    turns = _schedule([len(sections[name]) for name in order], shots)
+    return [sections[order[turn]].pop() for turn in turns]
 
 
 def _schedule(sizes: Sequence[int], length: int) -> list[int]:
-    """Return which of len(sizes) parts takes each of the first `length` turns so that none is a turn ahead or behind."""
+    """Return which of len(sizes) parts takes each of the first `length` turns so that none is a whole turn off."""
     shares = [Fraction(size, sum(sizes)) for size in sizes]
     slack = Fraction(1, 2 * len(sizes) - 2) if len(sizes) > 1 else Fraction(0)
     taken = [0] * len(sizes)

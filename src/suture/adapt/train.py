@@ -1,16 +1,16 @@
 """Trains a checkpoint into a new one: continued pre-training on plain text, or answers learnt from records.
 
 The output folder is a plain checkpoint like the one it starts from (same tensor names, dtype, tied embeddings,
-configuration, tokenizer and chat template) plus training.json: settings, digest of the data, loss of each step, seconds.
+configuration, tokenizer and chat template) plus training.json: settings, digest of the data, loss a step, seconds.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,8 @@ from blake3 import blake3
 from suture.adapt.fit import fit
 from suture.adapt.sequences import Example, converse, pack
 from suture.adapt.settings import Settings
+from suture.checkpoint.donor import donor_files
+from suture.checkpoint.header import read_checkpoint
 from suture.checkpoint.load import load_model, quiet_transformers
 from suture.checkpoint.save import save_model
 from suture.data.records import Record, digest_items
@@ -28,12 +30,15 @@ from suture.errors import OutputExistsError, Problem
 
 __all__ = ["Settings", "continue_pretraining", "supervised"]
 
+NARROW = {"BF16": "bfloat16", "F16": "float16"}
+
 
 def continue_pretraining(model: Path, texts: Sequence[str], out: Path, settings: Settings) -> Path:
     """Train the checkpoint folder `model` on packed plain `texts`, no chat template, into the new folder `out`.
 
     Returns `out`, which appears whole or not at all. Raises OutputExistsError where it holds files, BadInputError where
-    the texts do not fill one sequence, NumericError where training diverges. Weights are trained in fp32.
+    the texts do not fill one sequence, NumericError where training diverges. Weights are trained in
+    fp32; where those of `model` are narrower, the result is rounded to nearest at the end.
     """
     digest = blake3("".join(json.dumps(text) + "\n" for text in texts).encode()).hexdigest()
     about = {"kind": "continued pre-training", "data_digest": digest, "data_items": len(texts)}
@@ -63,33 +68,39 @@ def _train(
     if out.exists() and any(out.iterdir()):
         raise OutputExistsError(Problem("The output folder must be new or empty.", "files in it", str(out)))
     model, tokenizer = load_model(start)
-    kept = copy.deepcopy((model.config, model.generation_config))
     examples = prepare(tokenizer)
     began = time.monotonic()
     with quiet_transformers():
         model, losses = fit(model, examples, settings)
-    seconds = round(time.monotonic() - began, 3)
-    model.config, model.generation_config = kept
     about = about | {
         "settings": asdict(settings),
         "sequences": len(examples),
         "tokens": sum(len(example.tokens) for example in examples),
         "tokens_learnt": sum(len(example.tokens) - max(1, example.start) for example in examples),
         "loss": losses,
-        "seconds": seconds,
+        "seconds": round(time.monotonic() - began, 3),
     }
-    _save(model, tokenizer, about, out)
+    _save(model, tokenizer, start, about, out)
     return out
 
 
-def _save(model: Any, tokenizer: Any, about: dict[str, Any], out: Path) -> None:
+def _save(model: Any, tokenizer: Any, start: Path, about: dict[str, Any], out: Path) -> None:
+    """Write weights in the dtype of `start`, its small files as they are there, and training.json; then rename."""
+    import torch
+
+    like = read_checkpoint(start)
+    dtype, _ = Counter(info.dtype for info in like.tensors.values()).most_common(1)[0]
     staging = out.with_name(f".{out.name}.trained")
     shutil.rmtree(staging, ignore_errors=True)
-    save_model(model, tokenizer, staging)
-    with (staging / "training.json").open("w", encoding="utf-8") as stream:
-        json.dump(about, stream, indent=2, sort_keys=True)
-        stream.flush()
-        os.fsync(stream.fileno())
+    with quiet_transformers():
+        save_model(model.to(getattr(torch, NARROW.get(dtype, "float32"))), tokenizer, staging)
+    files = donor_files(start, like.config, None)
+    files["training.json"] = (json.dumps(about, indent=2, sort_keys=True) + "\n").encode()
+    for name, content in files.items():
+        with (staging / name).open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
     if out.exists():
         out.rmdir()
     staging.rename(out)

@@ -20,7 +20,7 @@ from suture.errors import Problem, UsageError
 CONSTRAINTS_A_TOPIC = 5
 REQUESTS = (
     "Write a short note about {topic}.",
-    "Give some advice about {topic}.",
+    "Write a few words about {topic}.",
     "Tell me something about {topic}.",
     "What should I know about {topic}?",
 )
@@ -161,7 +161,7 @@ def _counted(topic: Topic, asked: str, rng: Random) -> tuple[str, str]:
 
 
 def _as_json(topic: Topic, asked: str, rng: Random) -> tuple[str, str]:
-    return "", json.dumps({"topic": topic.name, "advice": rng.sample(topic.items, 2)})
+    return "", json.dumps({"topic": topic.name, "points": rng.sample(topic.items, 2)})
 
 
 def _highlighted(topic: Topic, asked: str, rng: Random) -> tuple[str, str]:

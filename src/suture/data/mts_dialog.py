@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from suture.data.records import Record
@@ -21,7 +22,7 @@ SOURCE = "https://github.com/abachaa/MTS-Dialog"
 def read_mts_dialog(folder: Path, split: str) -> list[Record]:
     """Read one split ("train", "validation", "test1", "test2") of the folder `Main-Dataset`, in the file's order.
 
-    input is the dialogue, target the section's text, section its header, encounter the row's ID. Line ends inside a
+    input is the dialogue, target the section's text, section its header, encounter its own id (a row is a visit). Line ends inside a
     text become "\\n". Raises UsageError for an unknown split, and BadInputError with every problem of the file: missing,
     not UTF-8, columns missing, an empty or repeated ID, an empty text. No message quotes the data.
     """
@@ -37,7 +38,11 @@ def read_mts_dialog(folder: Path, split: str) -> list[Record]:
         raise BadInputError(
             Problem("The file must be UTF-8.", f"an invalid byte at offset {error.start}", str(path), "Download it again.")
         ) from None
-    reader = csv.DictReader(text.splitlines(keepends=True))
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        rows = list(reader)
+    except csv.Error:
+        raise BadInputError(Problem("The file must be valid CSV.", "broken quoting", str(path), "Download it again.")) from None
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
         must = f"The file must have the columns {', '.join(COLUMNS)}."
@@ -45,7 +50,7 @@ def read_mts_dialog(folder: Path, split: str) -> list[Record]:
     records: list[Record] = []
     problems: list[Problem] = []
     seen: set[str] = set()
-    for number, row in enumerate(reader, start=1):
+    for number, row in enumerate(rows, start=1):
         where = f"{path}, record {number}"
         cells = {column: "\n".join((row[column] or "").strip().splitlines()) for column in COLUMNS}
         empty = [column for column in COLUMNS if not cells[column]]
@@ -58,7 +63,7 @@ def read_mts_dialog(folder: Path, split: str) -> list[Record]:
             Record(
                 id=f"mts_dialog-{split}-{cells['ID']}",
                 source="mts_dialog",
-                encounter=f"{split}-{cells['ID']}",
+                encounter=f"mts_dialog-{split}-{cells['ID']}",
                 section=cells["section_header"],
                 input=cells["dialogue"],
                 target=cells["section_text"],

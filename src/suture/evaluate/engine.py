@@ -86,23 +86,27 @@ class Engine:
         Penalties and samplers of the model's own generation config are not applied. Raises BadInputError where a prompt
         and its answer exceed the model's context.
         """
-        import torch
-
         ids = [self.encode(prompt) for prompt in prompts]
-        self._check_context([len(row) + max_new_tokens for row in ids])
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         answers: dict[int, Generation] = {}
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             began = time.perf_counter()
-            with torch.inference_mode():
-                rows = self._decode([ids[i] for i in chosen], max_new_tokens)
+            rows = self.answer_ids([ids[i] for i in chosen], max_new_tokens)
             seconds = (time.perf_counter() - began) / len(chosen)
             texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
             for i, row, text in zip(chosen, rows, texts, strict=True):
                 answers[i] = Generation(text, len(row), "stop" if row[-1] in self.stop else "length", seconds)
             advance(len(chosen))
         return [answers[i] for i in range(len(ids))]
+
+    def answer_ids(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        """Answer one batch of prompts, all token ids; an answer includes its stop token."""
+        import torch
+
+        self._check_context([len(prompt) + max_new_tokens for prompt in prompts])
+        with torch.inference_mode():
+            return self._decode(prompts, max_new_tokens)
 
     def loglikelihood(
         self, requests: Sequence[tuple[str, Sequence[str]]], *, advance: Advance = lambda _: None
@@ -174,7 +178,9 @@ class Engine:
             chosen = logits[:, -1].argmax(dim=-1)
             for row, token in zip(running, chosen.tolist(), strict=True):
                 answers[row].append(token)
-            keep = [k for k, row in enumerate(running) if answers[row][-1] not in self.stop and len(answers[row]) < limit]
+            keep = [
+                k for k, row in enumerate(running) if answers[row][-1] not in self.stop and len(answers[row]) < limit
+            ]
             if not keep:
                 return answers
             if len(keep) < len(running):
@@ -185,7 +191,7 @@ class Engine:
             logits = self._forward(chosen[:, None], mask, cache)
 
     def _prefill_all(self, prompts: Sequence[Sequence[int]]) -> tuple[Any, Tensor, Tensor]:
-        """Prefill prompts of any lengths, like with like, and join the caches, padded on the left, in the given order."""
+        """Prefill prompts of any lengths, like with like; join the caches, padded on the left, in the given order."""
         import torch
         from torch.nn.functional import pad
 
@@ -223,7 +229,7 @@ class Engine:
         import torch
         from transformers import DynamicCache
 
-        least, most = min(prompts), max(prompts)
+        least, most = min(map(tuple, prompts)), max(map(tuple, prompts))
         limit = min(map(len, prompts)) - 1
         length = next((k for k in range(limit) if least[k] != most[k]), limit)
         cache = DynamicCache(config=self.model.config)

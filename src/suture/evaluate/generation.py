@@ -44,17 +44,23 @@ def make_row(task: Task, record: Record, model_digest: str, response: str, words
         task.name,
         record.id,
         record.encounter,
-        text_digest(task.user_text(record.input, record.section)),
+        text_digest(task.user_text(record.input)),
         response=response,
         scores=score_text(task, response, record, words),
     )
 
 
 def answer(
-    engine: Engine, task: Task, records: Sequence[Record], words: facts.Vocabulary, digest: str, batch: int, advance: Advance
+    engine: Engine,
+    task: Task,
+    records: Sequence[Record],
+    words: facts.Vocabulary,
+    digest: str,
+    batch: int,
+    advance: Advance,
 ) -> list[ItemRow]:
     """Return one row a record; `words` is the vocabulary of facts of the whole task."""
-    prompts = [engine.chat(task.user_text(record.input, record.section)) for record in records]
+    prompts = [engine.chat(task.user_text(record.input)) for record in records]
     answers = engine.generate(prompts, max_new_tokens=task.max_new_tokens, batch_size=batch, advance=advance)
     rows = []
     for record, given in zip(records, answers, strict=True):

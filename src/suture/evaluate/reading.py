@@ -21,8 +21,8 @@ def choose(engine: Engine, task: Task, items: Sequence[Choice], digest: str, adv
         scores = {"accuracy": float(chosen == item.answer), "answer_nll": nll}
         prompt = text_digest(task.user_text(item.question), *item.options)
         tokens = sum(likelihood.tokens for likelihood in found)
-        row = ItemRow(digest, task.name, item.id, item.encounter, prompt, tokens=tokens, scores=scores)
-        rows.append(_with_answer(row, item.options[chosen]))
+        where = (digest, task.name, item.id, item.encounter, prompt)
+        rows.append(ItemRow(*where, answer=item.options[chosen], tokens=tokens, scores=scores))
     return rows
 
 
@@ -60,8 +60,10 @@ def contrast(engine: Engine, task: Task, pairs: Sequence[ContrastPair], digest: 
 
 def likelihood(engine: Engine, task: Task, records: Sequence[Record], digest: str, advance: Advance) -> list[ItemRow]:
     """Return one row a record: mean log p a token of its target, after the chat's prompt or as raw text."""
-    users = [task.user_text(record.input, record.section) if task.instruction else "" for record in records]
-    requests = [(engine.chat(user) if user else "", (record.target,)) for user, record in zip(users, records, strict=True)]
+    users = [task.user_text(record.input) if task.instruction else "" for record in records]
+    requests = [
+        (engine.chat(user) if user else "", (record.target,)) for user, record in zip(users, records, strict=True)
+    ]
     rows = []
     for record, user, (found,) in zip(records, users, engine.loglikelihood(requests, advance=advance), strict=True):
         scores = {"log_likelihood": found.nats / found.tokens}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from blake3 import blake3
 
@@ -12,7 +13,7 @@ from suture.data.records import Choice, ContrastPair, Item, Record, digest_items
 from suture.errors import Problem, UsageError
 from suture.tasks.task import Task
 
-_KINDS = {"choice": Choice, "contrast": ContrastPair}
+_KINDS: Mapping[str, type] = {"choice": Choice, "contrast": ContrastPair, "ifeval": Path}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,15 @@ class Workload:
     parents: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        got = {type(item) for item in () if isinstance(self.items, Path) else self.items}
-        if isinstance(self.items, Path) != (self.task.kind == "ifeval") or got - {_KINDS.get(self.task.kind, Record)}:
-            kind = "the prompts' file" if self.task.kind == "ifeval" else _KINDS.get(self.task.kind, Record).__name__
-            names = sorted(cls.__name__ for cls in got) or [type(self.items).__name__]
-            raise UsageError(Problem(f"The items of a task of kind {self.task.kind} must be {kind}.", ", ".join(names)))
+        wanted = _KINDS.get(self.task.kind, Record)
+        got = {Path} if isinstance(self.items, Path) else {type(item) for item in self.items}
+        if got != {wanted}:
+            names = ", ".join(sorted(kind.__name__ for kind in got)) or "none"
+            raise UsageError(Problem(f"Items of a task of kind {self.task.kind} must be {wanted.__name__}.", names))
+
+    def take(self, limit: int | None) -> Any:
+        """Return the first `limit` items (all for None), of the kind that the task needs; not for IFEval."""
+        return () if isinstance(self.items, Path) else self.items[:limit]
 
     def digest(self) -> str:
         """Return the BLAKE3 hex digest of the items."""
@@ -39,5 +44,5 @@ class Workload:
 
 
 def text_digest(*texts: str) -> str:
-    """Return the BLAKE3 hex digest of what an item asks, before any chat template: equal for all models that are compared."""
+    """Return the BLAKE3 hex digest of what an item asks, before any chat template: equal for all models compared."""
     return blake3("\0".join(texts).encode()).hexdigest()

@@ -70,7 +70,7 @@ register(
             name="dare_linear",
             shape="elementwise",
             summary="Task arithmetic on task vectors with elements dropped at random and the rest rescaled.",
-            paper="Yu et al., Language models are Super Mario, ICML 2024, arXiv 2311.03099, section 3.1",
+            paper="Yu et al., Language models are Super Mario, ICML 2024, arXiv 2311.03099, section 3 (DARE)",
             formula="b + lambda sum_i w_i m_i (x_i - b) / p_i, m_i ~ Bernoulli(p_i)",
             deviations='Draws are keyed by seed, tensor and model. rescale "l1" replaces 1/p by the ratio of the L1 '
             "norms before and after dropping, as the field's reference merger does.",

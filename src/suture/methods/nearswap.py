@@ -26,9 +26,10 @@ register(
             name="nearswap",
             shape="elementwise",
             summary="The other model's elements where they lie within t of the base, fading out beyond.",
-            paper="A method of practice without a paper (nearswap, alchemonaut 2024); the formula here is the definition",
+            paper="No paper; the model card of alchemonaut/QuartetAnemoi-70B-t0.0001, section NearSwap Algorithm",
             formula="b + w (x - b), w = clip(t / max(|x - b|, 1e-6), 0, 1)",
-            deviations="Anchored at the base, so that t = 0 and equal inputs return the base's own bits.",
+            deviations="Distances below 1e-6 count as 1e-6, as in the field's reference merger. Anchored at the base: "
+            "t = 0 and equal inputs return the base's own bits.",
             parameters=(
                 Parameter("t", "distance up to which the model is taken", "float", low=0.0, unit="(of a weight)"),
             ),

@@ -1,8 +1,10 @@
 """What a merge method declares, and the three shapes that it can have; the shape is all that the engine needs.
 
-span          coefficients of a sum, from the Gram matrix of the inputs at most
-elementwise   each output element from the same element of every input, and from sums over the tensor
-matrix        whole matrices at once
+    span          coefficients of a sum, from the Gram matrix of the inputs at most
+    elementwise   each output element from the same element of every input, and from sums over the tensor
+    matrix        whole matrices at once
+
+A whole-tensor function follows from each shape (`suture.methods.registry.whole_tensor`).
 """
 
 from __future__ import annotations
@@ -91,11 +93,6 @@ class MethodInfo:
         """Index of the first input that per-model parameters and keys speak of: 1 after a base, else 0."""
         return 1 if self.base == "required" else 0
 
-    def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Values keyed as in the recipe, keyed as the method takes them ("lambda" becomes "lambda_")."""
-        names = {parameter.name: parameter.argument for parameter in self.parameters}
-        return {names[name]: value for name, value in values.items()}
-
 
 @dataclass(frozen=True, slots=True)
 class SpanMethod:
@@ -138,7 +135,10 @@ class ElementwiseMethod:
 
 @dataclass(frozen=True, slots=True)
 class MatrixMethod:
-    """output = matrix(tensors, **parameters), a new tensor; memory(shape, inputs) is its peak in bytes, inputs apart."""
+    """output = matrix(tensors, **parameters), a new float32 tensor of the inputs' shape.
+
+    memory(shape, inputs) is its peak in bytes, the inputs apart.
+    """
 
     info: MethodInfo
     matrix: Callable[..., Block]

@@ -41,7 +41,7 @@ register(
             name="slerp",
             shape="span",
             summary="Spherical interpolation from the base to the other model, tensor by tensor.",
-            paper="Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985, section 3.3",
+            paper="Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985, spherical linear interpolation",
             formula="(sin((1-t)a) x_0 + sin(t a) x_1) / sin a, a = angle(x_0, x_1); the straight line where "
             "|cos a| > 0.9995",
             deviations="The vectors are not normalised, only the angle is that of unit vectors, as is usual for model "

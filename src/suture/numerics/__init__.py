@@ -1,5 +1,6 @@
 """Tensor steps in PyTorch, pure: the reference of the kernels and the path on a GPU.
 
-keys.py    the keys of all randomness (needs no torch; the kernels use it too)
+keys.py    the keys of all randomness (needs no torch)
+anchor.py  the other rules on which both backends agree (needs no torch)
 steps.py   the steps, same names and arguments as in `suture.kernels`
 """

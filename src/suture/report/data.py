@@ -19,9 +19,9 @@ FactState = Literal["found", "missing", "fabricated"]
 class ModelCard:
     """One model of the report.
 
-    label: its name in the comparison. nominal and realised: the coefficient towards the clinical parent, in [0, 1] on the
-    linear path (0 = general parent, 1 = clinical parent), NaN where the recipe has none. recipe: YAML text, "" where the
-    model was not merged. start: the label of the model that an adapted or replicate one was made from, else "".
+    label: its name in the comparison. nominal and realised: the coefficient towards the clinical parent, in [0, 1] on
+    the linear path (0 = general parent, 1 = clinical parent), NaN where the recipe has none. recipe: YAML text, ""
+    where the model was not merged. start: the label of the model that an adapted or replicate one came from, else "".
     """
 
     label: str
@@ -46,7 +46,7 @@ class PathPoint:
 
 @dataclass(frozen=True, slots=True)
 class FactMark:
-    """One fact of the record as an answer treats it. kind: "drug", "dose", "side" and so on; text: the fact in words."""
+    """One fact of the record as an answer treats it. kind: "drug", "dose" and so on; text: the fact in words."""
 
     kind: str
     text: str
@@ -80,8 +80,8 @@ class RealisedRow:
 class Provenance:
     """What an auditor needs to make the report again.
 
-    study: the study file's text and study_digest its digest. versions: package -> version. manifests: label -> digest of
-    its manifest. commands: what to type, in order.
+    study: the study file's text and study_digest its digest. versions: package -> version. manifests: label -> digest
+    of its manifest. commands: what to type, in order.
     """
 
     study: str

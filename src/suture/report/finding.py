@@ -17,14 +17,14 @@ from suture.report.labels import coefficient, measure
 _VERBS = {
     "kept": "keeps",
     "forgotten": "forgets",
-    "not established at this n": "leaves open, at this n,",
-    "no headroom": "cannot be judged, for want of headroom, on",
+    "not established at this n": "leaves open",
+    "no headroom": "has no headroom to be judged on",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One verb of a finding and what it speaks of: "keeps" + "accuracy on record questions of the general parent"."""
+    """One verb of a finding and what it speaks of: "keeps" + "the general parent's instruction contrast"."""
 
     verdict: str
     verb: str
@@ -50,18 +50,28 @@ def headline(data: ReportData) -> Finding | None:
 
     None where the gate was not accepted (its own sentence is then the headline) or no merge was judged.
     """
-    found = findings(data)
-    if not data.gate.accepted or not found:
+    if not data.gate.accepted:
         return None
-    nominal = {card.label: card.nominal for card in data.models}
-    return min(found, key=lambda finding: _distance(nominal.get(finding.model, float("nan"))))
+    nominal = {card.label: card.nominal for card in data.models if card.role == "merge"}
+    merges = [found for found in findings(data) if found.model in nominal]
+    return min(merges, key=lambda found: _distance(nominal[found.model]), default=None)
 
 
 def findings(data: ReportData) -> tuple[Finding, ...]:
-    """Return one finding for each merged or adapted model that has a verdict, in the order of the cards."""
-    cards = [card for card in data.models if card.role in ("merge", "adapted")]
-    found = (Finding(card.label, _opening(card), _clauses(data, card.label)) for card in cards)
+    """Return one finding for each model that has a verdict, in the order of the cards."""
+    found = (Finding(card.label, _opening(card), _clauses(data, card.label)) for card in data.models)
     return tuple(finding for finding in found if finding.clauses)
+
+
+def what_was_merged(data: ReportData) -> str:
+    """Return one sentence that names the parents, how each was made, the merges and the adapted models."""
+    parents = [
+        f"{c.label} ({c.method})" if c.method else c.label for c in data.models if c.role in ("general", "clinical")
+    ]
+    merges = [card.label for card in data.models if card.role == "merge"]
+    adapted = [card.label for card in data.models if card.role == "adapted"]
+    tail = f"; adapted: {', '.join(adapted)}" if adapted else ""
+    return f"Merged: {listed(parents)}, as {listed(merges)}{tail}."
 
 
 def at_stake(data: ReportData, model: str) -> tuple[Contrast, ...]:
@@ -88,9 +98,10 @@ def listed(parts: Sequence[str], last: str = " and ") -> str:
 
 
 def _opening(card: ModelCard) -> str:
-    if card.role == "adapted":
-        return f"{card.label} (adapted)"
-    return f"At a = {coefficient(card.nominal)} the merge" if not isnan(card.nominal) else f"The merge {card.label}"
+    if isnan(card.nominal):
+        return f"The merge {card.label}" if card.role == "merge" else card.label
+    what = "the merge" if card.role == "merge" else f"the {card.role} parent itself"
+    return f"At a = {coefficient(card.nominal)} {what}"
 
 
 def _clauses(data: ReportData, model: str) -> tuple[Clause, ...]:
@@ -103,12 +114,12 @@ def _clauses(data: ReportData, model: str) -> tuple[Clause, ...]:
 
 
 def _objects(data: ReportData, contrasts: Sequence[Contrast]) -> str:
-    parents = dict.fromkeys(contrast.against for contrast in contrasts)
     owned = []
-    for parent in parents:
+    for parent in dict.fromkeys(contrast.against for contrast in contrasts):
         measures = [measure(c.task, c.metric) for c in contrasts if c.against == parent]
-        owned.append(f"{listed(measures)} of {data.parent_name(parent)}")
-    return listed(owned)
+        owned.append(f"{data.parent_name(parent)}'s {listed(measures)}")
+    tail = " at this n" if contrasts[0].verdict == "not established at this n" else ""
+    return listed(owned) + tail
 
 
 def _distance(nominal: float) -> float:

@@ -124,16 +124,16 @@ def unit_of(metric: str) -> str:
     return metric_style(metric).unit
 
 
-def share(value: float) -> str:
-    """Write a share in [0, 1] as per cent."""
-    return f"{number(100 * value, 1)}{NARROW}%" if isfinite(value) else MISSING
+def share(value: float, *, signed: bool = False) -> str:
+    """Write a share as per cent."""
+    return f"{number(100 * value, 1, signed=signed)}{NARROW}%" if isfinite(value) else MISSING
 
 
 def coefficient(value: float) -> str:
-    """Write a coefficient: 0.5, 0.25; three decimals at the most."""
+    """Write a nominal coefficient: 0.5, 0.25; three decimals at the most."""
     return f"{value:.3f}".rstrip("0").rstrip(".").replace("-", "−") if isfinite(value) else MISSING
 
 
-def digest_text(digest: str) -> str:
-    """Return the first 12 hex digits, which also name the result folders."""
-    return digest[:12] or MISSING
+def realised(value: float) -> str:
+    """Write a realised coefficient: always three decimals, so that a shift shows."""
+    return number(value, 3)

@@ -1,8 +1,7 @@
-"""The report's tables as neutral rows of cells, which the terminal and the HTML page both draw."""
+"""The report's tables: scores, verdicts, noise, drift, planning, realised coefficients, digests."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 
 from suture.compare.verdicts import Contrast, Score
@@ -14,41 +13,15 @@ from suture.report.labels import (
     TONES,
     coefficient,
     measure,
+    realised,
     share,
     unit_of,
     value_text,
     with_interval,
 )
+from suture.report.table import Cell, Row, Table
 
 WARN_BEYOND = 0.05  # share of the nominal coefficient by which the realised one may differ without a warning
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell. tone: "", "kept", "forgotten", "open", "mute", "warn" or "code"; details: lines below the text."""
-
-    text: str
-    tone: str = ""
-    number: bool = False
-    details: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row; model is the label that it speaks of, "" where it speaks of none."""
-
-    cells: tuple[Cell, ...]
-    model: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table with a caption of one sentence that says how to read it."""
-
-    title: str
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
 
 
 def score_table(data: ReportData) -> Table:
@@ -58,7 +31,7 @@ def score_table(data: ReportData) -> Table:
     rows = []
     for card in data.models:
         cells = [_interval_cell(data.comparison.score(card.label, axis.task, axis.metric)) for axis in axes]
-        rows.append(Row((Cell(card.label), Cell(coefficient(card.realised), number=True), *cells), card.label))
+        rows.append(Row((Cell(card.label), Cell(realised(card.realised), number=True), *cells), card.label))
     floors = [_floor(axis.floor, axis.metric, axis.floor_value) for axis in axes]
     if any(cell.text != MISSING for cell in floors):
         rows.append(Row((Cell("best floor", "mute"), Cell("", number=True), *floors)))
@@ -67,9 +40,12 @@ def score_table(data: ReportData) -> Table:
 
 
 def verdict_table(data: ReportData) -> Table:
-    """Return one row for each model and parent, one column for each axis that carries a margin; the A/A row comes last."""
+    """Return one row for each model and parent, one column for each axis with a margin; the A/A row comes last."""
     keys = [(axis.task, axis.metric) for axis in data.comparison.axes]
-    margins = [f"{measure(m.task, m.metric)}{_unit(m.metric)}, margin {value_text(m.metric, m.value)}" for m in data.comparison.margins]
+    margins = [
+        f"{measure(m.task, m.metric)}{_unit(m.metric)}, margin {value_text(m.metric, m.value)}"
+        for m in data.comparison.margins
+    ]
     found = [*data.comparison.contrasts, *data.replicates]
     pairs = dict.fromkeys((contrast.model, contrast.against) for contrast in found)
     by_key = {(c.model, c.against, c.task, c.metric): c for c in found}
@@ -79,7 +55,8 @@ def verdict_table(data: ReportData) -> Table:
     ]
     caption = (
         "Model − parent, paired by item, with its 95 % interval. Kept: the loss, if there is one, is smaller than the "
-        "margin. Forgotten: a loss is established and may exceed the margin. Otherwise neither is established at this n."
+        "margin. Forgotten: a loss is established and may exceed the margin. Otherwise neither is established at this "
+        "n. Of 0/1 metrics, the items lost and gained stand below."
     )
     return Table("Verdicts", caption, ("model", "against", *margins), tuple(rows))
 
@@ -152,6 +129,14 @@ def realised_table(data: ReportData) -> Table:
     return Table("Realised coefficients", caption, columns, tuple(rows))
 
 
+def margin_lines(data: ReportData) -> tuple[tuple[str, str], ...]:
+    """Return each margin in words and the reason that was given for it."""
+    return tuple(
+        (f"{measure(m.task, m.metric)}: {value_text(m.metric, m.value)} {unit_of(m.metric)}".rstrip(), m.reason)
+        for m in data.comparison.margins
+    )
+
+
 def digest_table(data: ReportData) -> Table:
     """Return role, method and digests of every model."""
     columns = ("model", "role", "method", "weights digest", "manifest digest")
@@ -218,10 +203,10 @@ def _verdict(contrast: Contrast | None) -> Cell:
     tone = TONES[contrast.verdict]
     lines = [with_interval(contrast.metric, contrast.difference, contrast.interval, signed=True)]
     if isfinite(contrast.forgotten):
-        lines.append(f"lost {share(contrast.forgotten)}, gained {share(contrast.gained)}")
+        lines.append(f"{share(-contrast.forgotten)} {share(contrast.gained, signed=True)} items")
     if isfinite(contrast.retention):
         lines.append(f"retains {share(contrast.retention)}")
-    return Cell(f"{MARKS[tone]} {contrast.verdict}", tone, details=tuple(lines))
+    return Cell(f"{MARKS[tone]} {contrast.verdict.removesuffix(' at this n')}", tone, details=tuple(lines))
 
 
 def _count(contrast: Contrast) -> str:
@@ -245,4 +230,4 @@ def _realised(row: RealisedRow | None) -> Cell:
     if row is None:
         return Cell(MISSING, "mute", number=True)
     warned = needs_warning(row)
-    return Cell(f"{'! ' if warned else ''}{coefficient(row.realised)}", "warn" if warned else "", number=True)
+    return Cell(f"{'! ' if warned else ''}{realised(row.realised)}", "warn" if warned else "", number=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from suture.report.data import ReportData
 from suture.report.finding import headline
 from suture.report.labels import NARROW
-from suture.report.tables import Cell, Table, planning_table, realised_table, score_table, verdict_table
+from suture.report.table import Cell, Table
+from suture.report.tables import planning_table, realised_table, score_table, verdict_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,8 +50,8 @@ def draw(table: Table) -> RenderableType:
     for index, column in enumerate(table.columns):
         numbers = any(row.cells[index].number for row in table.rows)
         drawn.add_column(column, justify="right" if numbers else "left")
-    for before, row in pairwise((None, *table.rows)):
-        repeated = before is not None and row.model != "" and before.model == row.model
+    for index, row in enumerate(table.rows):
+        repeated = index > 0 and row.model != "" and table.rows[index - 1].model == row.model
         cells = [_text(cell) for cell in row.cells]
         drawn.add_row(*([Text("")] if repeated else cells[:1]), *cells[1:])
     return drawn

@@ -1,4 +1,4 @@
-"""Transitions: for each 0/1 metric, model and parent, which shares of the items were kept, forgotten, gained, never right."""
+"""Transitions: of each 0/1 metric, model and parent, the shares of items kept, forgotten, gained, never right."""
 
 from __future__ import annotations
 

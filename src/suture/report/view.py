@@ -10,7 +10,7 @@ from suture.compare.verdicts import Contrast, Score
 from suture.report.data import AnswerSet, ReportData
 from suture.report.diff import word_diff
 from suture.report.finding import at_stake, findings
-from suture.report.labels import SIDE_EFFECTS, TASKS, coefficient, measure, metric_style, with_interval
+from suture.report.labels import SIDE_EFFECTS, TASKS, TONES, coefficient, measure, metric_style, realised, with_interval
 
 
 def page_data(data: ReportData, *, text: bool) -> dict[str, Any]:
@@ -39,8 +39,9 @@ def _stop(data: ReportData, index: int) -> dict[str, Any]:
         "role": card.role if card else "",
         "a": point.nominal,
         "nominal": coefficient(point.nominal),
-        "realised": coefficient(point.realised),
-        "finding": finding.sentence if finding else "",
+        "realised": realised(point.realised),
+        "opening": finding.opening if finding else "",
+        "clauses": [[TONES[c.verdict], c.verb, c.what] for c in finding.clauses] if finding else [],
         "stake": [_stake(data, contrast) for contrast in at_stake(data, point.model)],
     }
 
@@ -111,7 +112,11 @@ def _answers(data: ReportData, found: AnswerSet) -> dict[str, Any]:
         "reference": found.reference,
         "answers": {label: word_diff(base, answer) for label, answer in found.answers.items()},
         "scores": {
-            label: [[metric_style(metric).name, _written(metric, value)] for metric, value in scores.items() if isfinite(value)]
+            label: [
+                [metric_style(metric).name, _written(metric, value)]
+                for metric, value in scores.items()
+                if isfinite(value)
+            ]
             for label, scores in found.scores.items()
         },
         "facts": {

@@ -30,8 +30,8 @@ class Step:
 class Context:
     """What a running step sees: its parameters, the folders of its inputs by role, and two places to write to.
 
-    folder: new and empty, renamed into the store when the step ends well. shared: the study's folder, for results that
-    several steps add to (each of them whole or not at all).
+    folder: new and empty, renamed into the store when the step ends well. shared: the study's folder, for caches that
+    outlive an interrupted step (their files are whole or not there).
     """
 
     parameters: Mapping[str, Any]
@@ -42,23 +42,15 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What a step made: the digest on which later steps are keyed, and the paths it left below `Context.shared`.
+class Kind:
+    """A registered function of steps, importable by name (workers are spawned); version changes when results do.
 
-    Equal digests mean equal outputs: whatever follows is computed once.
+    run returns the digest of what it made. Later steps are keyed on it: what follows equal digests is computed once.
     """
 
-    digest: str
-    elsewhere: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A registered function of steps (importable by name: workers are spawned). Its version rises when results change."""
-
     name: str
-    version: int
-    run: Callable[[Context], Made]
+    version: int | str
+    run: Callable[[Context], str]
 
 
 class Graph:
@@ -86,7 +78,7 @@ class Graph:
         return self.steps[name]
 
     def priorities(self) -> dict[str, float]:
-        """Return, for each step, the longest chain of costs from it to the end: the larger, the sooner it should run."""
+        """Return each step's longest chain of costs to the end: the larger, the sooner it should run."""
         remaining = {step.name: step.cost for step in self}
         for step in reversed(self.steps.values()):
             for source in step.inputs.values():

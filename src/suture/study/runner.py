@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
@@ -88,21 +89,14 @@ class _Session:
         if not self.failed:
             return
         missing = [step.name for step in self.graph if step.name not in self.found and step.name not in self.failed]
-        first = next(iter(self.failed.values()))
+        name, first = next(iter(self.failed.items()))
         if first.error is None:
             also = f" ({len(missing)} further steps wait for it)" if missing else ""
-            raise StepCrashedError(f"step {next(iter(self.failed))}: {first.what}{also}", first.detail)
-        problems = [
-            Problem(
-                problem.must, problem.got, f"step {name}" + (f", {problem.where}" if problem.where else ""), problem.do
-            )
-            for name, failure in self.failed.items()
-            for problem in (failure.error.problems if failure.error else [Problem("A step must end.", failure.what)])
-        ]
+            raise StepCrashedError(f"step {name}: {first.what}{also}", first.detail)
+        problems = [problem for name, failure in self.failed.items() for problem in _problems(name, failure)]
         if missing:
-            problems.append(
-                Problem("Every step must run.", f"{len(missing)} left out", do=f"Missing: {', '.join(missing)}.")
-            )
+            got, advice = f"{len(missing)} left out", f"Missing: {', '.join(missing)}."
+            problems.append(Problem("Every step must run.", got, do=advice))
         raise type(first.error)(*problems)
 
     def _ready(self) -> list[Step]:
@@ -158,8 +152,7 @@ class _Session:
             return
         step, context, key = self.busy.pop(worker)
         if isinstance(message, Ended):
-            made = message.made
-            done = Done(key, made.digest, round(message.seconds, 3), message.peak_memory, made.elsewhere)
+            done = Done(key, message.digest, round(message.seconds, 3), message.peak_memory)
             self.store.commit(step, context.folder, done)
             self._note(step, done)
         else:
@@ -169,6 +162,13 @@ class _Session:
             self.idle.append(worker)
         else:
             worker.end()
+
+
+def _problems(step: str, failure: Failed) -> list[Problem]:
+    """Return what went wrong in a step, each problem with the step's name before its place."""
+    if failure.error is None:
+        return [Problem("A step must end.", failure.what, f"step {step}")]
+    return [replace(p, where=", ".join(filter(None, [f"step {step}", p.where]))) for p in failure.error.problems]
 
 
 def _death(worker: Worker) -> Failed:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,13 +20,12 @@ DONE = "done.json"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A finished step: its key, the digest of its outputs, wall seconds, peak memory in bytes, paths left elsewhere."""
+    """A finished step: its key, the digest of what it made, wall seconds, peak of resident memory in bytes."""
 
     key: str
     digest: str
     seconds: float
     peak_memory: int
-    elsewhere: tuple[str, ...] = ()
 
 
 class Store:
@@ -41,14 +40,12 @@ class Store:
         return self.steps / f"{step.kind}-{key[:12]}"
 
     def find(self, step: Step, key: str) -> Done | None:
-        """Return what is known of a finished step; None where it has not run or what it left elsewhere is gone."""
+        """Return what is known of a finished step; None where it has not run."""
         path = self.folder(step, key) / DONE
         if not path.is_file():
             return None
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        done = Done(**raw | {"elsewhere": tuple(raw["elsewhere"])})
-        present = all((self.root / name).exists() for name in done.elsewhere)
-        return done if done.key == key and present else None
+        done = Done(**json.loads(path.read_text(encoding="utf-8")))
+        return done if done.key == key else None
 
     def stage(self, step: Step, key: str) -> Path:
         """Return a new, empty folder in which the step is to write."""
@@ -89,17 +86,11 @@ class Store:
         digests = {role: found[source].digest for role, source in step.inputs.items()}
         return step_key(step, kinds[step.kind], digests)
 
-    def clean(self, graph: Graph, kinds: Mapping[str, Kind], shared: Collection[str] = ()) -> list[Path]:
-        """Remove every step that `graph` does not reach, and what no kept step left in the folders named `shared`.
-
-        Returns the removed folders. The caller holds the lock.
-        """
+    def clean(self, graph: Graph, kinds: Mapping[str, Kind]) -> list[Path]:
+        """Remove every step that `graph` does not reach; return the removed folders. The caller holds the lock."""
         found = self.finished(graph, kinds)
         kept = {self.folder(graph[name], done.key) for name, done in found.items()}
-        kept |= {self.root / name for done in found.values() for name in done.elsewhere}
-        kept |= {parent for path in kept for parent in path.parents}
-        candidates = [self.steps.glob("*"), *((self.root / name).glob("*/*") for name in shared)]
-        removed = [path for group in candidates for path in sorted(group) if path not in kept]
+        removed = [path for path in sorted(self.steps.iterdir()) if path not in kept]
         for path in removed:
             shutil.rmtree(path)
         return removed

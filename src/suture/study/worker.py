@@ -19,7 +19,7 @@ from pathlib import Path
 
 from suture.errors import SutureError
 from suture.events import Event, listening
-from suture.study.graph import Context, Kind, Made
+from suture.study.graph import Context, Kind
 
 # One thread a worker, since OpenMP threads that spin on shared cores run several times slower; memory is kept by the
 # process, which spares a training step thousands of page faults; nothing goes online.
@@ -43,16 +43,16 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A step ended well: what it made, in how many seconds, with which peak of resident memory in bytes."""
+    """A step ended well: the digest of what it made, wall seconds, peak of resident memory in bytes."""
 
-    made: Made
+    digest: str
     seconds: float
     peak_memory: int
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A step failed: with an error of Suture's, or with an unexpected one told as class and place, and its traceback."""
+    """A step failed by an error of Suture's, or by an unexpected one: its class and place, and its traceback."""
 
     error: SutureError | None
     what: str
@@ -125,14 +125,14 @@ def _attempt(kind: Kind, context: Context) -> Ended | Failed:
     _reset_peak()
     began = time.monotonic()
     try:
-        made = kind.run(context)
+        digest = kind.run(context)
     except SutureError as error:
         return Failed(error, "", "")
     except MemoryError as error:
         return Failed(None, _place(error), "")
     except Exception as error:
         return Failed(None, _place(error), traceback.format_exc())
-    return Ended(made, time.monotonic() - began, _peak())
+    return Ended(digest, time.monotonic() - began, _peak())
 
 
 def _place(error: BaseException) -> str:

@@ -14,8 +14,8 @@ TASK = Task(
     binary=False,
     max_new_tokens=0,
     protocol=(
-        "Mean log p a token of the reference, in nats (higher is better), after the start token, without a chat template, "
-        "stop token not scored. Comparable between models of one tokenizer only."
+        "Mean log p a token of the reference, in nats (higher is better), after the start token, without a chat "
+        "template, stop token not scored. Comparable between models of one tokenizer only."
     ),
     source="Suture; the start token as in lm-evaluation-harness (prefix_token_id)",
 )

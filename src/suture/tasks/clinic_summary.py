@@ -10,14 +10,16 @@ TASK = Task(
     name="clinic_summary",
     axis="clinical",
     kind="generation",
-    instruction="Write the {section} for this clinical text.\n\n{input}",
+    instruction="Summarize this clinical text in a few sentences.\n\n{input}",
     metrics=(*TEXT_METRICS, "fact_recall", "fact_fabrication"),
     primary="rougeL",
     binary=False,
     max_new_tokens=64,
     protocol=(
-        "Greedy, chat template, up to 64 new tokens. ROUGE, BLEU, METEOR against the reference section, facts against the "
-        "structured record and the input."
+        "Greedy, chat template, up to 64 new tokens. ROUGE, BLEU, METEOR against the reference section, facts "
+        "against the structured record and the input."
     ),
-    source="Form of the tasks: ACI-BENCH (Yim et al. 2023), MIMIC-CXR findings to impression, MIMIC-IV-BHC; texts: Suture",
+    source=(
+        "Form of the tasks: ACI-BENCH (Yim et al. 2023), MIMIC-CXR findings to impression, MIMIC-IV-BHC; texts: Suture"
+    ),
 )

@@ -14,8 +14,8 @@ TASK = Task(
     binary=False,
     max_new_tokens=48,
     protocol=(
-        "For each parent: KL(parent || model) over the whole vocabulary, mean over the tokens of the parent's own greedy "
-        "answer (up to 48, chat template), in nats a token. The parent's distributions are kept in fp32."
+        "For each parent: KL(parent || model) over the whole vocabulary, mean over the tokens of the parent's own "
+        "greedy answer (up to 48, chat template), in nats a token. The parent's distributions are kept in fp32."
     ),
     source="Suture; sequence KL as in Hinton et al. 2015, arXiv:1503.02531",
 )

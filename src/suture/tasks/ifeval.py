@@ -15,10 +15,10 @@ TASK = Task(
     max_new_tokens=1280,
     protocol=(
         "Greedy, chat template, up to 1,280 new tokens. prompt_level: 1 where all instructions of a prompt pass; "
-        "inst_level: share of a prompt's instructions that pass (the field's instruction-level accuracy weights prompts "
-        "by their number of instructions). Strict: the response is not empty and the verifier passes. Loose: it passes "
-        "on any of 8 variants (asterisks removed or not; first, last, both or no line dropped). langdetect is seeded "
-        "with 0, which the harness does not do."
+        "inst_level: share of a prompt's instructions that pass (the field's instruction-level accuracy weights "
+        "prompts by their number of instructions). Strict: the response is not empty and the verifier passes. "
+        "Loose: it passes on any of 8 variants (asterisks removed or not; first, last, both or no line dropped). "
+        "langdetect is seeded with 0, which the harness does not do."
     ),
     source="Zhou et al. 2023, arXiv:2311.07911, section 2; lm-evaluation-harness task ifeval, version 4.0",
 )

@@ -15,8 +15,8 @@ TASK = Task(
     binary=False,
     max_new_tokens=0,
     protocol=(
-        "Mean log p a token of the reference section as the answer in the chat template, in nats (higher is better), stop "
-        "token not scored. Comparable between models of one tokenizer only."
+        "Mean log p a token of the reference section as the answer in the chat template, in nats (higher is "
+        "better), stop token not scored. Comparable between models of one tokenizer only."
     ),
     source="Ben Abacha et al. 2023, MTS-Dialog, EACL 2023; measure: Suture",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from suture.tasks.clinic_summary import TEXT_METRICS
 from suture.tasks.task import Task
 
-INSTRUCTION = "Write the {section} section of the clinical note for this conversation.\n\n{input}"
+INSTRUCTION = "Write the section of the clinical note that this conversation belongs to.\n\n{input}"
 
 TASK = Task(
     name="mts_section",

@@ -13,7 +13,7 @@ Kind = Literal["ifeval", "contrast", "choice", "generation", "likelihood", "drif
 class Task:
     """One task, as data; it is part of the key under which results are kept.
 
-    instruction: text with `{input}` for the item's text (and `{section}` for a record's section), given as one user turn in the model's chat template; empty
+    instruction: text with `{input}` for the item's text, given as one user turn in the model's chat template; empty
     where the item's own text is the turn or, for likelihood, where raw text is read without a template. metrics: names
     of the score columns; primary: the one that carries verdicts. binary: primary is 0/1 an item. max_new_tokens: the
     answer's limit (0 where nothing is generated). protocol: what is done, in words; source: where it comes from.
@@ -30,6 +30,6 @@ class Task:
     protocol: str
     source: str
 
-    def user_text(self, text: str, section: str = "") -> str:
-        """Return the user turn for an item whose text is `text` and whose answer is to be a `section`."""
-        return self.instruction.replace("{section}", section).replace("{input}", text) if self.instruction else text
+    def user_text(self, text: str) -> str:
+        """Return the user turn for an item whose text is `text`."""
+        return self.instruction.replace("{input}", text) if self.instruction else text

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from math import nan, sqrt
+from pathlib import Path
 from statistics import fmean, stdev
 
 import pytest
 
 from suture.compare.compare import judge
 from suture.compare.gate import check_gate
-from suture.compare.power import PlanningRow
+from suture.compare.power import plan_margins
 from suture.compare.verdicts import Axis, Comparison, Contrast, Interval, Margin, Score
 from suture.report.data import AnswerSet, FactMark, ModelCard, PathPoint, Provenance, RealisedRow, ReportData
 
@@ -33,7 +36,9 @@ MEASURES: dict[tuple[str, str], tuple[int, float, bool, tuple[float, ...]]] = {
     ("contrast", "contrast_sign"): (210, 0.0, True, (0.71, 0.93, 0.90, 0.86, 0.80, 0.70, 0.89, 0.92, 0.85)),
     ("ifeval", "prompt_level_strict"): (32, 0.0, True, (0.14, 0.22, 0.19, 0.16, 0.12, 0.06, 0.12, 0.22, 0.16)),
     ("clinic_mcq", "accuracy"): (96, 0.0, True, (0.33, 0.34, 0.38, 0.41, 0.42, 0.40, 0.38, 0.35, 0.42)),
-    ("clinic_likelihood", "log_likelihood"): (40, 0.35, False, (-3.9, -3.99, -3.49, -3.01, -2.99, -2.97, -3.02, -3.6, -3.0)),
+    ("clinic_likelihood", "log_likelihood"): (
+        40, 0.35, False, (-3.9, -3.99, -3.49, -3.01, -2.99, -2.97, -3.02, -3.6, -3.0)
+    ),
     ("clinic_summary", "fact_recall"): (24, 0.22, False, (0.21, 0.20, 0.31, 0.38, 0.44, 0.41, 0.36, 0.42, 0.55)),
     ("clinic_summary", "fact_fabrication"): (24, 0.15, False, (0.18, 0.17, 0.19, 0.21, 0.24, 0.27, 0.25, 0.14, 0.12)),
     ("clinic_summary", "rougeL"): (24, 7.0, False, (14.1, 13.8, 17.9, 21.2, 22.6, 22.0, 20.1, 28.4, 33.0)),
@@ -72,7 +77,9 @@ def interval(values: list[float], level: float = 0.95) -> Interval:
     return Interval(fmean(values) - half, fmean(values) + half, level, "normal")
 
 
-def contrast(items: dict[tuple[str, str, str], list[float]], model: str, against: str, key: tuple[str, str]) -> Contrast:
+def contrast(
+    items: dict[tuple[str, str, str], list[float]], model: str, against: str, key: tuple[str, str]
+) -> Contrast:
     one, two = items[(model, *key)], items[(against, *key)]
     found = [x - y for x, y in zip(one, two, strict=True)]
     n, _, binary, _ = MEASURES[key]
@@ -91,7 +98,14 @@ def contrast(items: dict[tuple[str, str, str], list[float]], model: str, against
 def make_comparison() -> Comparison:
     items = draw_items()
     scores = [
-        Score(label, *key, MEASURES[key][0], MEASURES[key][0] // 2, fmean(items[(label, *key)]), interval(items[(label, *key)]))
+        Score(
+            label,
+            *key,
+            MEASURES[key][0],
+            MEASURES[key][0] // 2,
+            fmean(items[(label, *key)]),
+            interval(items[(label, *key)]),
+        )
         for label in LABELS
         for key in MEASURES
     ]
@@ -105,7 +119,19 @@ def make_comparison() -> Comparison:
     axes = []
     for m in MARGINS:
         floor, value = FLOORS.get(m.task, ("constant", 0.12))
-        axes.append(Axis(m.axis, m.task, m.metric, MEASURES[m.task, m.metric][0], floor, value, Interval(value, value, 0.95, "constant"), True, f"clear of the {floor} floor"))
+        axes.append(
+            Axis(
+                m.axis,
+                m.task,
+                m.metric,
+                MEASURES[m.task, m.metric][0],
+                floor,
+                value,
+                Interval(value, value, 0.95, "constant"),
+                True,
+                f"clear of the {floor} floor",
+            )
+        )
     digests = {label: f"{index + 1:x}" * 64 for index, label in enumerate(LABELS)}
     return Comparison(LABELS, ("general", "clinical"), digests, tuple(scores), tuple(contrasts), tuple(axes), MARGINS)
 
@@ -126,27 +152,7 @@ METHODS = ("", "supervised", "linear", "linear", "linear", "continued pre-traini
 NOMINAL = (nan, 0.0, 0.25, 0.5, 0.75, 1.0, nan, nan, nan)
 STARTS = ("", "ancestor", "", "", "", "ancestor", "", "general", "linear 0.5")
 
-PROMPT = """Summarise the visit below as an assessment and plan in at most four sentences.
-
-Doctor: What brings you in today?
-Patient: My left knee has been hurting for three weeks, mostly on the stairs.
-Doctor: Any swelling, any fever?
-Patient: Some swelling in the evening. No fever.
-Doctor: I see you take lisinopril. Still ten milligrams a day?
-Patient: Yes, once a day.
-Doctor: I would start naproxen, two hundred and fifty milligrams twice daily with food, and see you again in two weeks."""
-REFERENCE = "62-year-old woman with left knee pain for three weeks, worse on stairs, with evening swelling and no fever. Start naproxen 250 mg twice daily with food. Continue lisinopril 10 mg daily. Follow-up in 2 weeks."
-ANSWERS = (
-    "The patient is a woman who is experiencing pain in her knee.\n\n1. Rest the knee.\n2. Apply ice.\n3. Talk to your doctor about medication.\n4. Stay hydrated.",
-    "The patient has knee pain for three weeks. She takes lisinopril. The doctor will see the patient again.",
-    "The patient has left knee pain for three weeks, worse on stairs. She takes lisinopril 10 mg. The doctor will see the patient again in two weeks.",
-    "Left knee pain for three weeks, worse on stairs, with swelling, no fever. Start naproxen 250 mg twice daily with food. She takes lisinopril 10 mg. Follow-up in 2 weeks.",
-    "Left knee pain for three weeks, worse on stairs, with swelling. Start naproxen 250 mg twice daily. Continue lisinopril 20 mg daily. Follow-up in 2 weeks.",
-    "Assessment: Right knee pain, three weeks. Swelling in the evening. Plan: Naproxen 250 mg twice daily. Lisinopril 20 mg daily. Return in 2 weeks. Assessment: Right knee pain, three weeks. Swelling in the evening. Plan: Naproxen 250 mg twice daily.",
-    "Left knee pain for three weeks. Plan: naproxen 250 mg twice daily. Continue lisinopril 10 mg daily. Return in 2 weeks. Return in 2 weeks.",
-    "Left knee pain for three weeks. She takes lisinopril 10 mg. Follow-up in 2 weeks.",
-    "62-year-old woman with left knee pain for three weeks and evening swelling, no fever. Start naproxen 250 mg twice daily. Continue lisinopril 10 mg daily. Follow-up in 2 weeks.",
-)  # fmt: skip
+EXAMPLE = json.loads(Path(__file__).with_name("example_answers.json").read_text(encoding="utf-8"))
 FACTS = (
     ("drug", "naproxen", "naproxen"),
     ("dose", "lisinopril 10 mg", "lisinopril 10 mg"),
@@ -163,15 +169,15 @@ def marks(answer: str) -> tuple[FactMark, ...]:
     return (*found, *(FactMark(kind, text, "fabricated") for kind, text in wrong if text in low))
 
 
-def make_answers(number: int, prompt: str = PROMPT, reference: str = REFERENCE) -> AnswerSet:
-    answers = dict(zip(LABELS, ANSWERS, strict=True))
+def make_answers(number: int, prompt: str = EXAMPLE["prompt"], reference: str = EXAMPLE["reference"]) -> AnswerSet:
+    answers = dict(zip(LABELS, EXAMPLE["answers"], strict=True))
     facts = {label: marks(answer) for label, answer in answers.items()}
     scores = {
         label: {
             "fact_recall": sum(m.state == "found" for m in facts[label]) / len(FACTS),
             "fact_fabrication": sum(m.state == "fabricated" for m in facts[label]) / len(facts[label]),
             "rougeL": 14.0 + 3 * index,
-            "words": float(len(ANSWERS[index].split())),
+            "words": float(len(answers[label].split())),
         }
         for index, label in enumerate(LABELS)
     }
@@ -189,23 +195,26 @@ def make_report() -> ReportData:
         for label, role, method, nominal, start in zip(LABELS, ROLES, METHODS, NOMINAL, STARTS, strict=True)
     )  # fmt: skip
     path = tuple(PathPoint(m.label, m.nominal, m.realised) for m in models if m.nominal == m.nominal)
-    planning = tuple(
-        PlanningRow(m.axis, m.task, m.metric, MEASURES[m.task, m.metric][0], MEASURES[m.task, m.metric][0] // 2, *FLOORS.get(m.task, ("constant", 0.12)), m.value, 2.8 * m.planning_sd / sqrt(MEASURES[m.task, m.metric][0]), m.task != "clinic_mcq", m.planning_sd, m.planning_source)
-        for m in MARGINS
-    )  # fmt: skip
+    planning = plan_margins(MARGINS, {task: (n, n // 2) for (task, _), (n, *_) in reversed(MEASURES.items())})
     realised = tuple(
         RealisedRow(a, dtype, rounding, a + off * a * (1 - a))
         for a in (0.25, 0.5, 0.75)
-        for dtype, rounding, off in (("float32", "", 0.0), ("bfloat16", "stochastic", 0.002), ("bfloat16", "nearest", -0.4))
+        for dtype, rounding, off in (
+            ("float32", "", 0.0),
+            ("bfloat16", "stochastic", 0.002),
+            ("bfloat16", "nearest", -0.4),
+        )
     )
     items = draw_items()
     same = {**items, **{("A/A", *key): items[("general", *key)] for key in MEASURES}}
-    replicates = tuple(contrast(same, "A/A", "general", key) for key in list(MEASURES)[:4])
+    replicates = tuple(
+        replace(contrast(same, "A/A", "general", key), margin=nan, verdict="descriptive") for key in list(MEASURES)[:4]
+    )
     return ReportData(
         title="SmolLM2-135M: an instruct branch and a clinical branch, merged",
         synthetic=True,
         notes=(
-            "The ancestor is SmolLM2-135M-Instruct from a 4-bit file, de-quantised to float32, and already instruct-tuned.",
+            "The ancestor is SmolLM2-135M-Instruct from a 4-bit file, de-quantised, and already instruct-tuned.",
             "SLERP at 0.5 took the arc in 0 of 272 tensors, equals linear 0.5, and is not evaluated twice.",
             "IFEval is truncated to 32 prompts of 128 new tokens: it describes and carries no verdict.",
         ),

@@ -77,14 +77,6 @@ def test_a_worker_that_dies_fails_its_step_alone(tmp_path: Path) -> None:
     assert _ran(tmp_path) == {"a": 1, "total": 1}
 
 
-def test_results_left_elsewhere_are_made_again_when_gone(tmp_path: Path) -> None:
-    graph = Graph([Step("e", "elsewhere", {"label": "e"})])
-    run(graph, KINDS, Store(tmp_path))
-    (tmp_path / "results" / "a" / "task").rmdir()
-    run(graph, KINDS, Store(tmp_path))
-    assert _ran(tmp_path) == {"e": 2}
-
-
 def test_events_of_the_workers_are_retold_under_the_name_of_the_step(tmp_path: Path) -> None:
     told: list[Event] = []
     with listening(told.append):

@@ -7,16 +7,17 @@ import pytest
 from toys import KINDS
 
 from suture.errors import OutputExistsError
-from suture.study.graph import Graph, Step
+from suture.study.graph import Graph, Step, step_key
 from suture.study.store import Done, Store
 
 STEP = Step("a", "number", {"value": 1, "label": "a"})
+KEY = step_key(STEP, KINDS["number"], {})
 
 
-def _finish(store: Store, step: Step, key: str, elsewhere: tuple[str, ...] = ()) -> None:
+def _finish(store: Store, step: Step, key: str) -> None:
     staging = store.stage(step, key)
     (staging / "value").write_text("1")
-    store.commit(step, staging, Done(key, "1", 0.5, 1024, elsewhere))
+    store.commit(step, staging, Done(key, "1", 0.5, 1024))
 
 
 def test_a_step_is_there_whole_or_not(tmp_path: Path) -> None:
@@ -32,15 +33,6 @@ def test_a_step_is_there_whole_or_not(tmp_path: Path) -> None:
     assert store.folder(STEP, key).name == "number-" + "f" * 12
 
 
-def test_a_step_whose_results_elsewhere_are_gone_is_not_finished(tmp_path: Path) -> None:
-    store, key = Store(tmp_path), "f" * 64
-    (tmp_path / "results").mkdir()
-    _finish(store, STEP, key, ("results",))
-    assert store.find(STEP, key) is not None
-    (tmp_path / "results").rmdir()
-    assert store.find(STEP, key) is None
-
-
 def test_another_key_with_the_same_beginning_is_not_taken_for_this_one(tmp_path: Path) -> None:
     store = Store(tmp_path)
     _finish(store, STEP, "f" * 64)
@@ -49,14 +41,10 @@ def test_another_key_with_the_same_beginning_is_not_taken_for_this_one(tmp_path:
 
 def test_clean_removes_what_the_study_does_not_reach(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    for name in ("kept", "lost"):
-        (tmp_path / "results" / name / "task").mkdir(parents=True)
-    _finish(store, STEP, store.key(STEP, KINDS, {}), ("results/kept/task",))
-    _finish(store, Step("b", "number", {"value": 2, "label": "b"}), "e" * 64, ("results/lost/task",))
-    removed = store.clean(Graph([STEP]), KINDS, shared=("results",))
-    assert [path.relative_to(tmp_path).parts[0] for path in removed] == ["steps", "results"]
-    assert store.find(STEP, store.key(STEP, KINDS, {})) is not None
-    assert not (tmp_path / "results" / "lost" / "task").exists()
+    _finish(store, STEP, KEY)
+    _finish(store, Step("b", "number", {"value": 2, "label": "b"}), "e" * 64)
+    assert [path.name for path in store.clean(Graph([STEP]), KINDS)] == ["number-" + "e" * 12]
+    assert store.find(STEP, KEY) is not None
 
 
 def test_a_second_run_is_refused_and_told_who_holds_the_folder(tmp_path: Path) -> None:

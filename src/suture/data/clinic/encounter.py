@@ -7,7 +7,7 @@ from typing import Any
 
 from suture.data.clinic.conditions import Drug
 
-BANNER = "SYNTHETIC RECORD, FICTIONAL PATIENT."
+BANNER = "Synthetic record, fictional patient."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Encounter:
     image_findings: tuple[str, ...] = ()
     image_absent: tuple[str, ...] = ()
     image_normal: str = ""
-    course: tuple[str, ...] = ()
+    course: str = ""
     days: int = 0
 
     @property
@@ -93,7 +93,7 @@ def facts(encounter: Encounter) -> dict[str, Any]:
         "diagnosis": encounter.diagnosis,
         "drugs": [drug_fact(drug) for drug in orders],
         "laterality": [{"site": site, "side": encounter.side} for site in encounter.sites],
-        "present": [note for note, _ in encounter.symptoms] + [*encounter.signs, *encounter.image_findings],
+        "present": [encounter.complaint, *(note for note, _ in encounter.symptoms)] + [*encounter.signs, *encounter.image_findings],
         "negated": [*encounter.denied, *encounter.absent, *encounter.image_absent],
         "follow_up": encounter.follow_up,
     }

@@ -13,14 +13,14 @@ from suture.errors import Problem, UsageError
 TEST_SHARE = 0.25
 Treatment = tuple[Drug, str]
 
-# temperature (Celsius), pulse, systolic, diastolic, breaths a minute, oxygen saturation (per cent): lowest, highest
+# temperature (Celsius), pulse, systolic, diastolic, oxygen saturation (per cent): lowest, highest
 VITALS: dict[str, tuple[tuple[float, float], ...]] = {
-    "well": ((36.3, 37.1), (62, 86), (112, 134), (66, 84), (12, 16), (97, 99)),
-    "febrile": ((38.1, 39.2), (90, 108), (110, 132), (64, 80), (16, 20), (96, 98)),
-    "hypoxic": ((37.6, 38.6), (94, 112), (118, 146), (66, 84), (22, 28), (87, 91)),
-    "tachycardic": ((36.6, 37.3), (100, 116), (108, 128), (62, 78), (18, 22), (94, 97)),
-    "racing": ((36.4, 37.1), (132, 158), (106, 126), (62, 78), (16, 20), (95, 98)),
-    "hypertensive": ((36.3, 37.0), (66, 84), (150, 172), (92, 104), (12, 16), (97, 99)),
+    "well": ((36.3, 37.1), (62, 86), (112, 134), (66, 84), (97, 99)),
+    "febrile": ((38.1, 39.2), (90, 108), (110, 132), (64, 80), (96, 98)),
+    "hypoxic": ((37.6, 38.6), (94, 112), (118, 146), (66, 84), (87, 91)),
+    "tachycardic": ((36.6, 37.3), (100, 116), (108, 128), (62, 78), (94, 97)),
+    "racing": ((36.4, 37.1), (132, 158), (106, 126), (62, 78), (95, 98)),
+    "hypertensive": ((36.3, 37.0), (66, 84), (150, 172), (92, 104), (97, 99)),
 }
 
 
@@ -99,8 +99,8 @@ def _draw(
         duration=rng.choice(condition.durations),
         history=rng.choice(condition.history),
         symptoms=tuple(rng.sample(condition.symptoms, min(len(condition.symptoms), rng.randint(1, 2)))),
-        denied=some(condition.denied, 2, 3),
-        signs=some(condition.signs, 2, 3),
+        denied=some(condition.denied, 2, 2),
+        signs=some(condition.signs, 2, 2),
         absent=some(condition.absent, 1, 2),
         vitals=_vitals(condition.vitals, rng),
         started=treatment[0],
@@ -109,10 +109,10 @@ def _draw(
         plan=some(condition.plan, 1, 2),
         follow_up=treatment[1],
         image_study=fill(imaging.study) if imaging else "",
-        image_findings=tuple(fill(text) for text in imaging.findings[: rng.randint(1, 3)]) if imaging else (),
+        image_findings=tuple(fill(text) for text in imaging.findings[: rng.randint(1, 2)]) if imaging else (),
         image_absent=some(imaging.absent, 1, 2) if imaging else (),
         image_normal=rng.choice(imaging.normal) if imaging else "",
-        course=some(condition.course, 1, 2) if condition.course else (),
+        course=rng.choice(condition.course) if condition.course else "",
         days=rng.randint(3, 6) if condition.course else 0,
     )
 
@@ -136,7 +136,5 @@ def _home(table: Knowledge, condition: Condition, age: int, rng: Random) -> tupl
 def _vitals(kind: str, rng: Random) -> str:
     (low, high), *rest = VITALS[kind]
     temperature = rng.uniform(low, high)
-    pulse, systolic, diastolic, breaths, oxygen = (rng.randint(int(a), int(b)) for a, b in rest)
-    return (
-        f"T {temperature:.1f} C, HR {pulse}, BP {systolic}/{diastolic}, RR {breaths}, SpO2 {oxygen} percent on room air"
-    )
+    pulse, systolic, diastolic, oxygen = (rng.randint(int(a), int(b)) for a, b in rest)
+    return f"T {temperature:.1f}, HR {pulse}, BP {systolic}/{diastolic}, SpO2 {oxygen}%"

@@ -94,7 +94,7 @@ def _plan(encounter: Encounter, rng: Random) -> tuple[str, str]:
     steps = [sentence(step) for step in encounter.plan]
     if encounter.home:
         steps.append(f"Continue {encounter.home.drug}.")
-    course = f"Stayed {encounter.days} days: {listed(encounter.course)}. " if encounter.course else ""
+    course = f"Stayed {encounter.days} days: {encounter.course}. " if encounter.course else ""
     follow = rng.choice((f"Follow up in {encounter.follow_up}.", f"Return in {encounter.follow_up}."))
     body = " ".join([start, *shuffled(steps, rng), f"{course}{follow}"])
     return rng.choice(("ASSESSMENT AND PLAN", "A/P", "IMPRESSION AND PLAN")), f"{sentence(encounter.diagnosis)} {body}"

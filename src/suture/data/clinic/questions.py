@@ -47,7 +47,7 @@ def questions(encounters: Iterable[Encounter], seed: int) -> list[Choice]:
 
 def _record(encounter: Encounter) -> str:
     home = f" Takes {encounter.home}." if encounter.home else ""
-    return f"{sentence(article(encounter.patient))[:-1]} with {encounter.complaint}.{home} Started {encounter.started}."
+    return f"{sentence(article(encounter.patient))}{home} Started {encounter.started}."
 
 
 def _new_drug(encounter: Encounter, rng: Random) -> Asked:
@@ -89,8 +89,8 @@ def _negated(encounter: Encounter, rng: Random) -> Asked:
 
 
 def _follow_up(encounter: Encounter, rng: Random) -> Asked:
-    text = f"{sentence(encounter.complaint)[:-1]} for {encounter.duration}. {sentence(encounter.diagnosis)}"
-    stem = f"{text} Start {encounter.started}. Follow up in {encounter.follow_up}. When is the next visit?"
+    text = f"{sentence(encounter.complaint)[:-1]} for {encounter.duration}."
+    stem = f"{text} Started {encounter.started}. Follow up in {encounter.follow_up}. When is the next visit?"
     pool = [interval for interval in INTERVALS if interval not in (encounter.follow_up, encounter.duration)]
     wrong = [encounter.duration] if encounter.duration != encounter.follow_up else []
     wrong += rng.sample(pool, OPTIONS - 1 - len(wrong))

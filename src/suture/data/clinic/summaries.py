@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from suture.data.clinic.encounter import BANNER, Encounter, drug_fact, laterality
-from suture.data.clinic.phrases import article, listed, negated, sentence, shuffled
+from suture.data.clinic.phrases import listed, negated, sentence, shuffled
 from suture.data.records import Record
 
 DIALOGUE = "dialogue to note"
@@ -67,32 +67,37 @@ def _sections(encounter: Encounter) -> list[str]:
 
 def _dialogue(encounter: Encounter, rng: Random) -> Rendering:
     note, lay = rng.choice(encounter.symptoms)
-    denied, absent = encounter.denied[:2], encounter.absent[:1]
-    sign = encounter.signs[0]
+    denied, sign = encounter.denied[: rng.randint(1, 2)], encounter.signs[0]
     home = f"{sentence(str(encounter.home))}" if encounter.home else rng.choice(("Nothing.", "No tablets at all."))
-    question, answer = rng.choice(SMALL_TALK)
+    other = {"left": "right", "right": "left"}.get(encounter.side)
+    aside = rng.choice((*SMALL_TALK, (f"And the {other} side?", "That one is fine."))) if other else rng.choice(SMALL_TALK)
     asked = [
         (rng.choice(("Anything else?", "What else do you notice?")), sentence(lay)),
-        (sentence(f"any {listed(denied, 'or')}").replace(".", "?"), rng.choice(("No.", "No, neither.", "None of that."))),
+        rng.choice(
+            (
+                (f"Any {listed(denied, 'or')}?", rng.choice(("No.", "Not at all."))),
+                ("Any other trouble?", sentence(negated(denied, rng))),
+            )
+        ),
         (rng.choice(("What do you take at home?", "Any regular medication?")), home),
-        (question, answer),
+        aside,
     ]
     opening = (rng.choice(("What brings you in?", "What can I do for you?")), sentence(encounter.lay))
     begin = (rng.choice(("When did it start?", "How long ago did this begin?")), f"About {encounter.duration} ago.")
     turns = [opening, begin, *(asked[i] for i in rng.sample(range(len(asked)), len(asked)))]
     closing = (
-        f"On exam I find {sign} but no {absent[0]}. {rng.choice(('This is', 'You have'))} {encounter.diagnosis}. "
+        f"On exam: {sign}. {rng.choice(('This is', 'You have'))} {encounter.diagnosis}. "
         f"{rng.choice(('I will start', 'Let us start'))} {encounter.started}. "
         f"{rng.choice(('Come back in', 'See me in'))} {encounter.follow_up}."
     )
     lines = [line for said, reply in turns for line in (f"Doctor: {said}", f"Patient: {reply}")]
     source = "\n".join([BANNER, *lines, f"Doctor: {closing}"])
     target = (
-        f"{sentence(encounter.complaint).rstrip('.')} for {encounter.duration} with {note}, no {denied[0]}, "
-        f"no {denied[1]}. Exam: {sign}, no {absent[0]}. {sentence(encounter.diagnosis)} Start {encounter.started}. "
+        f"{sentence(encounter.complaint).rstrip('.')} for {encounter.duration} with {note}, "
+        f"no {', no '.join(denied)}. Exam: {sign}. {sentence(encounter.diagnosis)} Start {encounter.started}. "
         f"Follow up in {encounter.follow_up}."
     )
-    return source, target, _stated(encounter, [note, sign], [*denied, *absent], treated=True)
+    return source, target, _stated(encounter, [encounter.complaint, note, sign], denied, treated=True)
 
 
 def _findings(encounter: Encounter, rng: Random) -> Rendering:
@@ -115,27 +120,26 @@ def _findings(encounter: Encounter, rng: Random) -> Rendering:
 
 
 def _stay(encounter: Encounter, rng: Random) -> Rendering:
-    signs, absent = encounter.signs[:2], encounter.absent
+    sign, absent = encounter.signs[0], encounter.absent
     home = f"Home medication: {encounter.home}." if encounter.home else "No home medication."
     admission = [f"{encounter.patient}, {encounter.complaint} for {encounter.duration}.", home]
-    exam = f"Exam: {listed(signs)}, {negated(absent, rng)}."
+    exam = f"Exam: {sign}, {negated(absent, rng)}."
     source = "\n".join(
         (
             BANNER,
             f"ADMISSION: {' '.join(admission)}",
             f"DAY 1: {exam} {sentence(encounter.diagnosis)} Started {encounter.started}.",
             f"DAY 2: {rng.choice(WARD_TALK)}",
-            f"DAY {encounter.days}: {sentence(listed(encounter.course))}",
+            f"DAY {encounter.days}: {sentence(encounter.course)}",
             f"DISCHARGE: {' '.join(shuffled([sentence(encounter.plan[0]), 'Stable.'], rng))} "
             f"Follow up in {encounter.follow_up}.",
         )
     )
     target = (
-        f"{sentence(article(encounter.patient))[:-1]} admitted with {encounter.diagnosis}: {listed(signs)}, "
-        f"no {', no '.join(absent)}. Treated with {encounter.started}. {sentence(listed(encounter.course))} "
-        f"Discharged on day {encounter.days}. Follow up in {encounter.follow_up}."
+        f"Admitted with {encounter.diagnosis}; {sign}, no {', no '.join(absent)}. "
+        f"Treated with {encounter.started}. {sentence(encounter.course)} Discharged on day {encounter.days}. Follow up in {encounter.follow_up}."
     )
-    return source, target, _stated(encounter, signs, absent, treated=True)
+    return source, target, _stated(encounter, [sign], absent, treated=True)
 
 
 def _stated(encounter: Encounter, present: Iterable[str], absent: Iterable[str], *, treated: bool) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """Facts: which of a record's drugs, doses, sides, negations and follow-up an answer states, and which it makes up.
 
 fact_recall is the share of the record's facts that the answer states: each drug, each drug's dose with unit, each side
-of a site, each negated finding (as negated), the follow-up. fact_fabrication counts the answer's statements that have no
-ground: a drug, dose, side or follow-up that neither the record nor the input states, a finding stated as present that
-the record negates or that the input never mentions. A count, not a share: it is defined for an answer that states nothing.
+of a site, each negated finding (as negated), the follow-up. fact_fabrication counts the answer's statements that have
+no ground: a drug, dose, side or follow-up that neither the record nor the input states, a finding stated as present
+that the record negates or that the input never mentions. A count, not a share: so it is defined for an answer that
+states nothing. A question states nothing.
 
-Statements are found by the vocabulary of the records (drugs, sites, findings) and by rules in the manner of NegEx (Chapman
-et al. 2001): a negation reaches from its word to the end of the sentence or to a word that ends it. A dose belongs to the
-last drug named before it in the sentence, else to the next one; a side to a site at most three words away, the nearest.
+Statements are found by the vocabulary of the records (drugs, sites, findings) and by rules in the manner of NegEx
+(Chapman et al. 2001): a negation reaches from its word to the end of the sentence or to a word that ends it. A dose
+belongs to the last drug named before it in the sentence, else to the next one; a side to a site at most three words
+away, the nearest.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ from typing import Any
 
 Claim = tuple[str, ...]
 
-_SENTENCE_END = re.compile(r"[.;?!](?=\s|$)|\n")
+_SENTENCE = re.compile(r".+?(?:[.;?!](?=\s|$)|$)", re.MULTILINE)
 _NEGATION = re.compile(r"\b(no|not|denie[sd]|deny(?:ing)?|without|negative for|absent|free of|never|ruled out)\b")
 _NEGATION_ENDS = re.compile(r"\b(but|however|although|except|reports|notes|presents|has|shows)\b")
 _SIDE = re.compile(r"\b(left|right|bilateral|both)\b")
 _DOSE = re.compile(r"\b(\d+(?:\.\d+)?) ?(mg|mcg|g|ml|units?|puffs?|drops?|tablets?|%|meq|iu)(?!\w)")
-_NUMBERS = {word: str(n) for n, word in enumerate("one two three four five six seven eight nine ten".split(), start=1)}
+_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBERS = {word: str(n) for n, word in enumerate(_WORDS, start=1)}
 _NUMBERS |= {"a": "1", "an": "1", "twelve": "12"}
 _SPAN = re.compile(rf"\b(\d+|{'|'.join(_NUMBERS)})[ -](day|week|month|year)s?\b")
 _FOLLOW_UP = re.compile(r"\b(follow|followup|return|review|recheck|back|appointment|see|seen|visit|reassess)")
@@ -51,7 +54,9 @@ def vocabulary(facts: Iterable[Mapping[str, Any]]) -> Vocabulary:
         drugs |= {drug["drug"].lower() for drug in record.get("drugs", ())}
         sites |= {place["site"].lower() for place in record.get("laterality", ())}
         findings |= {name.lower() for key in ("negated", "present") for name in record.get(key, ())}
-    return Vocabulary(*(tuple(sorted(names, key=lambda name: (-len(name), name))) for names in (drugs, sites, findings)))
+    return Vocabulary(
+        *(tuple(sorted(names, key=lambda name: (-len(name), name))) for names in (drugs, sites, findings))
+    )
 
 
 def scores(response: str, facts: Mapping[str, Any], source: str, words: Vocabulary) -> dict[str, float]:
@@ -66,7 +71,7 @@ def scores(response: str, facts: Mapping[str, Any], source: str, words: Vocabula
     wanted = {claim for claim in known if claim[0] != "present"}
     recall = len(wanted & stated) / len(wanted) if wanted else float("nan")
     denied = {claim[1] for claim in known if claim[0] == "negated"}
-    mentioned = {claim[1] for claim in claims(source, words) if claim[0] in ("present", "negated")}
+    mentioned = {name for _, _, name in _mentions(source.lower(), words.findings)}
     grounded = known | claims(source, words)
     made_up = [
         claim
@@ -84,7 +89,9 @@ def claims(text: str, words: Vocabulary) -> set[Claim]:
     ("follow_up", "2 weeks").
     """
     found: set[Claim] = set()
-    for sentence in _SENTENCE_END.split(text.lower()):
+    for sentence in _SENTENCE.findall(text.lower()):
+        if sentence.endswith("?"):
+            continue
         found |= _orders(sentence, words.drugs) | _sides(sentence, words.sites) | _findings(sentence, words.findings)
         if _FOLLOW_UP.search(sentence):
             found |= {("follow_up", _span(match[1], match[2])) for match in _SPAN.finditer(sentence)}
@@ -94,15 +101,18 @@ def claims(text: str, words: Vocabulary) -> set[Claim]:
 def _record_claims(facts: Mapping[str, Any]) -> set[Claim]:
     drugs = facts.get("drugs", ())
     found: set[Claim] = {("drug", drug["drug"].lower()) for drug in drugs}
-    found |= {("dose", drug["drug"].lower(), str(drug["dose"]), _unit(drug["unit"])) for drug in drugs if drug.get("dose")}
-    found |= {("side", place["site"].lower(), place["side"].lower()) for place in facts.get("laterality", ())}
+    found |= {
+        ("dose", drug["drug"].lower(), str(drug["dose"]), _unit(drug["unit"])) for drug in drugs if drug.get("dose")
+    }
+    sides = [place for place in facts.get("laterality", ()) if place["side"]]
+    found |= {("side", place["site"].lower(), place["side"].lower()) for place in sides}
     found |= {(kind, name.lower()) for kind in ("negated", "present") for name in facts.get(kind, ())}
     found |= {("follow_up", _span(match[1], match[2])) for match in _SPAN.finditer(facts.get("follow_up", "").lower())}
     return found
 
 
 def _mentions(sentence: str, names: Iterable[str]) -> list[tuple[int, int, str]]:
-    """Where each of `names` (long before short) stands, as (start, end, name); a name inside a longer one is not counted."""
+    """Where each of `names` (long before short) stands: (start, end, name); none inside a longer one."""
     taken: list[tuple[int, int, str]] = []
     for name in names:
         for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", sentence):

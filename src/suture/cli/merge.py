@@ -1,0 +1,44 @@
+"""`suture merge RECIPE OUT`: merge as the recipe says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ONLINE = typer.Option("--online", help="Fetch hub ids that are not in the local cache.")
+
+
+def merge(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one a core by default.")] = None,
+    online: Annotated[bool, ONLINE] = False,
+) -> None:
+    """Merge models as RECIPE says into the new folder OUT."""
+    from suture.checkpoint.writer import refuse_existing
+    from suture.cli.console import console
+    from suture.cli.progress import progress
+    from suture.merge import execute
+    from suture.plan import make_plan
+    from suture.recipe import load_recipe
+
+    refuse_existing(out)
+    plan = make_plan(load_recipe(recipe), online=online)
+    for note in plan.notes:
+        console().print(f"note: {note}", highlight=False, markup=False)
+    with progress():
+        manifest = execute(plan, out, workers=workers)
+    found = manifest.realised
+    if found is not None and found.coefficient is not None and found.nominal is not None:
+        console().print(
+            f"coefficient, general to clinical: nominal {found.nominal:.4f}, realised {found.coefficient:.4f}"
+        )
+        if found.deviates:
+            advice = "rounding moved the coefficient by more than 5 %; choose rounding: stochastic or a wider out_dtype"
+            console().print(f"[yellow]warning:[/] {advice}")
+    if manifest.arc_tensors is not None:
+        console().print(f"tensors that took the arc: {manifest.arc_tensors} of {len(manifest.tensors)}")
+    console().print(f"weights digest {manifest.weights_digest}", highlight=False)
+    console().print(f"wrote {out} in {manifest.seconds:.1f} s", highlight=False, markup=False)

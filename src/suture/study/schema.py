@@ -1,0 +1,375 @@
+"""The study file: which models, merges, shots, tasks and margins, as frozen data; every problem is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from suture.adapt.settings import Settings
+from suture.compare.verdicts import Margin
+from suture.errors import Problem, SutureError, UsageError
+from suture.recipe import Recipe, Value, parse_recipe
+from suture.strict_yaml import StrictModel, load_yaml, nearest, parse_yaml
+from suture.tasks.registry import TASKS, get_task
+from suture.tasks.task import Task
+
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+GENERAL, CLINICAL, ANCESTOR = "general", "clinical", "ancestor"
+# Which data each task and each lesson of a parent needs.
+SOURCES: Mapping[str, str] = {
+    "contrast": "instructions",
+    "clinic_mcq": "clinic",
+    "clinic_summary": "clinic",
+    "clinic_likelihood": "clinic",
+    "mts_section": "mts_dialog",
+    "mts_likelihood": "mts_dialog",
+}
+LESSONS: Mapping[str, str] = {"instructions": "instructions", "notes": "clinic", "mts_section": "mts_dialog"}
+
+
+class Ancestor(StrictModel):
+    """Where the common ancestor comes from: a GGUF file in a package, pinned by SHA-256, or a folder or hub id."""
+
+    package: str | None = None
+    file: str | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    model: str | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        packaged = (self.package, self.file, self.sha256)
+        if (self.model is None) != all(packaged) or (self.model is not None and any(packaged)):
+            raise ValueError("give either package, file and sha256, or model")
+        return self
+
+
+class Clinic(StrictModel):
+    """Sizes of the synthetic clinic, in encounters."""
+
+    seed: Seed = 0
+    train: Count
+    test: Count
+
+
+class Instructions(StrictModel):
+    """Synthetic prompts with verifiable constraints: how many to train on. Of the contrast pairs all are used."""
+
+    seed: Seed = 0
+    train: Count
+
+
+class MtsDialog(StrictModel):
+    """MTS-Dialog: its folder `Main-Dataset` (may name a variable of the environment), training items, test split."""
+
+    path: str
+    train: Count
+    seed: Seed = 0
+    split: Literal["validation", "test1", "test2"] = "validation"
+
+
+class Data(StrictModel):
+    """The sources of all texts."""
+
+    clinic: Clinic | None = None
+    instructions: Instructions | None = None
+    mts_dialog: MtsDialog | None = None
+
+
+class Training(StrictModel):
+    """Settings of one training run; `suture.adapt.settings.Settings` says what they mean."""
+
+    steps: int
+    batch: int
+    length: int
+    learning_rate: float
+    warmup: int = 0
+    weight_decay: float = 0.0
+    seed: int = 0
+    lora_rank: int | None = None
+    lora_alpha: float = 16.0
+    lora_dropout: float = 0.0
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Self:
+        _as_value_error(self.settings)
+        return self
+
+    def settings(self) -> Settings:
+        """Return the settings as the trainer takes them."""
+        return Settings(**self.model_dump())
+
+
+class Parent(StrictModel):
+    """A parent: the ancestor trained on a lesson, a model of one's own, or (with neither) the ancestor itself."""
+
+    learn: Literal["instructions", "notes", "mts_section"] | None = None
+    settings: Training | None = None
+    model: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.learn is None) != (self.settings is None):
+            raise ValueError("learn and settings belong together")
+        if self.learn is not None and self.model is not None:
+            raise ValueError("give either learn or model")
+        return self
+
+
+class Parents(StrictModel):
+    """The two ends of every merge."""
+
+    general: Parent = Parent()
+    clinical: Parent
+
+
+class Merge(StrictModel):
+    """A merge of the parents: `at` is the way from general (0) to clinical (1), `weights` are those of the two parents.
+
+    Methods whose task vectors need a base take the ancestor.
+    """
+
+    method: str
+    at: float | None = None
+    weights: tuple[float, float] | None = None
+    parameters: dict[str, Value] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_a_recipe(self) -> Self:
+        if (self.at is None) == (self.weights is None):
+            raise ValueError("give either at or weights")
+        _as_value_error(lambda: self.recipe({GENERAL: GENERAL, CLINICAL: CLINICAL, ANCESTOR: ANCESTOR}))
+        return self
+
+    @property
+    def label(self) -> str:
+        """What the merge is called in tables: "linear 0.25", "task arithmetic"."""
+        name = self.method.replace("_", " ")
+        if self.at is not None:
+            return f"{name} {self.at:g}"
+        return name if self.weights == (1.0, 1.0) else f"{name} {self.weights[0]:g}, {self.weights[1]:g}"  # type: ignore[index]
+
+    @property
+    def needs_ancestor(self) -> bool:
+        """Say whether the method's base is the ancestor: it weighs task vectors, more than one of them."""
+        recipe = self.recipe({GENERAL: GENERAL, CLINICAL: CLINICAL, ANCESTOR: ANCESTOR})
+        return recipe.base_model == ANCESTOR
+
+    def recipe(self, models: Mapping[str, str], **options: Any) -> Recipe:
+        """Return the recipe with the models' references by role; `options` are further keys of it, such as dtype."""
+        from suture.methods.registry import get_method
+
+        info = get_method(self.method).info
+        general, clinical = models[GENERAL], models[CLINICAL]
+        text: dict[str, Any] = {"merge_method": self.method, "general": general, "clinical": clinical}
+        parameters: dict[str, Any] = dict(self.parameters)
+        if info.base == "required" and info.max_inputs == 2:
+            text |= {"base_model": general, "models": [{"model": clinical}]}
+            parameters |= {"t": self.at}
+        else:
+            first, second = self.weights or (1.0 - (self.at or 0.0), self.at)
+            entries = ((general, first), (clinical, second))
+            text["models"] = [{"model": model, "parameters": {"weight": weight}} for model, weight in entries]
+            if info.base == "required":
+                text["base_model"] = models[ANCESTOR]
+        return parse_recipe(yaml.safe_dump(text | {"parameters": parameters} | options), "merges")
+
+
+class Adapt(StrictModel):
+    """Few-shot adaptation of some models to one task's training records."""
+
+    task: str
+    starts: Annotated[tuple[str, ...], Field(min_length=1)]
+    shots: Count
+    seed: Seed = 0
+    settings: Training
+
+    @field_validator("task")
+    @classmethod
+    def _generation(cls, name: str) -> str:
+        task = _known_task(name)
+        if task.kind != "generation":
+            raise ValueError("the task must have answers to learn: clinic_summary or mts_section")
+        return name
+
+
+class TaskRun(StrictModel):
+    """How much of a task is run: the first n items (else all), another limit of new tokens, a file of prompts."""
+
+    n: Count | None = None
+    new_tokens: Count | None = None
+    path: str | None = None
+
+
+class Evaluation(StrictModel):
+    """What the models answer; ancestor and replicate name the tasks of the ancestor and of the A/A row."""
+
+    tasks: Annotated[dict[str, TaskRun], Field(min_length=1)]
+    ancestor: tuple[str, ...] = ()
+    replicate: tuple[str, ...] = ()
+    batch_size: Count = 32
+
+    @field_validator("tasks")
+    @classmethod
+    def _known_tasks(cls, tasks: dict[str, TaskRun]) -> dict[str, TaskRun]:
+        for name in tasks:
+            _known_task(name)
+        return tasks
+
+    @model_validator(mode="after")
+    def _among_tasks(self) -> Self:
+        for name in (*self.ancestor, *self.replicate):
+            if name not in self.tasks:
+                raise ValueError(f"'{name}' must be one of the tasks evaluated; {nearest(name, self.tasks)}")
+        return self
+
+    def task(self, name: str) -> Task:
+        """Return the task with this study's limit of new tokens."""
+        from dataclasses import replace
+
+        run, task = self.tasks[name], get_task(name)
+        return replace(task, max_new_tokens=run.new_tokens) if run.new_tokens else task
+
+
+class GateRule(StrictModel):
+    """On which task and metric the parents must differ; with `required`, no merge is evaluated where they do not."""
+
+    instruction: tuple[str, str] = ("contrast", "contrast")
+    notes: tuple[str, str]
+    required: bool = True
+
+
+class MarginEntry(StrictModel):
+    """A margin as `suture.compare.verdicts.Margin` defines it."""
+
+    axis: Literal["instruction", "medical", "clinical"]
+    task: str
+    metric: str
+    value: Annotated[float, Field(gt=0)]
+    reason: Annotated[str, Field(min_length=1)]
+    planning_sd: Annotated[float, Field(gt=0)]
+    planning_source: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        task = _known_task(self.task)
+        if self.metric not in task.metrics:
+            raise ValueError(f"'{self.metric}' must be a metric of {self.task}; {nearest(self.metric, task.metrics)}")
+        return self
+
+    def margin(self) -> Margin:
+        """Return it as the comparison takes it."""
+        return Margin(**self.model_dump())
+
+
+class Study(StrictModel):
+    """One study. full holds the keys that the full protocol changes (`--full`)."""
+
+    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]*$")]
+    title: str
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()
+    ancestor: Ancestor | None = None
+    data: Data
+    parents: Parents
+    merges: Annotated[tuple[Merge, ...], Field(min_length=1)]
+    record_rounding: Literal["bfloat16", "float16"] | None = None
+    adapt: Adapt | None = None
+    evaluation: Evaluation
+    gate: GateRule
+    margins: tuple[MarginEntry, ...]
+    full: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        problems = [*self._ancestor_problems(), *self._data_problems(), *self._reference_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def ends(self) -> dict[str, Parent]:
+        """The parents by role."""
+        return {GENERAL: self.parents.general, CLINICAL: self.parents.clinical}
+
+    def _ancestor_problems(self) -> list[str]:
+        if self.ancestor is not None:
+            return []
+        found = [f"without ancestor, {name} needs model" for name, end in self.ends.items() if end.model is None]
+        found += [f"without ancestor, {m.label} has no base" for m in self.merges if m.needs_ancestor]
+        return found + (["without ancestor, evaluation.ancestor must be empty"] if self.evaluation.ancestor else [])
+
+    def _data_problems(self) -> list[str]:
+        needed = {f"task {name}": SOURCES[name] for name in self.evaluation.tasks if name in SOURCES}
+        for name, parent in self.ends.items():
+            if parent.learn is not None:
+                needed[f"parent {name}"] = LESSONS[parent.learn]
+        if self.adapt is not None:
+            needed["adapt"] = SOURCES[self.adapt.task]
+        return [f"{who} needs data.{what}" for who, what in needed.items() if getattr(self.data, what) is None]
+
+    def _reference_problems(self) -> list[str]:
+        labels = [GENERAL, CLINICAL, *(merge.label for merge in self.merges)]
+        problems = [f"two merges are called '{label}'" for label in sorted({x for x in labels if labels.count(x) > 1})]
+        problems += [
+            f"adapt.starts must name a parent or a merge, got '{start}'; {nearest(start, labels)}"
+            for start in (self.adapt.starts if self.adapt else ())
+            if start not in labels
+        ]
+        rules = {"gate.instruction": self.gate.instruction, "gate.notes": self.gate.notes}
+        rules |= {f"margins[{i}]": (margin.task, margin.metric) for i, margin in enumerate(self.margins)}
+        for where, (task, _) in rules.items():
+            if task not in self.evaluation.tasks:
+                problems.append(f"{where} needs the task '{task}' among evaluation.tasks")
+        return problems
+
+
+def load_study(path: Path, *, full: bool = False, data: str | None = None, ancestor: str | None = None) -> Study:
+    """Read a study file. full applies its `full:` keys, data replaces the path of MTS-Dialog, ancestor the ancestor.
+
+    Another ancestor renames the study. Raises BadInputError (no file) or UsageError with every problem.
+    """
+    study = load_yaml(path, Study)
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    whole = _overlaid(written, study.full | ({"name": f"{study.name}-full"} if study.full else {}))
+    _reread(whole, f"{path}, full protocol")
+    if data is not None and study.data.mts_dialog is None:
+        must = "--data is for a study that reads MTS-Dialog."
+        raise UsageError(Problem(must, "a study without data.mts_dialog", str(path), "Leave --data out."))
+    chosen = whole if full else written
+    if data is not None:
+        chosen = _overlaid(chosen, {"data": {"mts_dialog": {"path": data}}})
+    if ancestor is not None:
+        called = Path(ancestor).name
+        named = {"name": f"{chosen['name']}-on-{called.lower()}", "title": f"{study.title} (ancestor: {called})"}
+        chosen = _overlaid(chosen, named) | {"ancestor": {"model": ancestor}}
+    return study if chosen is written else _reread(chosen, str(path))
+
+
+def _reread(written: Any, origin: str) -> Study:
+    return parse_yaml(yaml.safe_dump(written, sort_keys=False), Study, origin)
+
+
+def _overlaid(base: Any, over: Any) -> Any:
+    """Return `base` with the keys of `over` put over it, mapping by mapping."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {key: _overlaid(base.get(key), over[key]) if key in over else base[key] for key in {**base, **over}}
+    return over
+
+
+def _known_task(name: str) -> Task:
+    if name not in TASKS:
+        raise ValueError(f"'{name}' must be a task; {nearest(name, TASKS)}")
+    return TASKS[name]
+
+
+def _as_value_error(make: Any) -> None:
+    """Call `make`; what Suture refuses becomes a ValueError, which pydantic reports at its place."""
+    try:
+        make()
+    except SutureError as error:
+        raise ValueError("; ".join(f"{problem.must} Got {problem.got}." for problem in error.problems)) from None

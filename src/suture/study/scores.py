@@ -1,0 +1,198 @@
+"""Steps that measure: floors, drift's answers, the evaluation of each model, the gate, the comparison."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from blake3 import blake3
+
+from suture.compare.gate import Gate, GateCheck
+from suture.compare.verdicts import Comparison, Contrast, Interval, Margin, read_comparison, write_comparison
+from suture.data.records import ContrastPair, Record, read_items
+from suture.study.graph import Context
+from suture.study.models import SKIPPED, stopped, weights_of
+from suture.study.texts import digest_files, read_test
+from suture.tasks.registry import get_task
+
+REPLICATE = "A/A"
+EVALUATION = "evaluation: "
+
+
+def answers(context: Context) -> str:
+    """Keep a parent's answers and distributions, to which all models are compared by drift."""
+    from suture.evaluate.drift import keep_answers
+
+    parent = context.inputs["model"]
+    task = replace(get_task("drift"), max_new_tokens=context.parameters["new_tokens"])
+    records = read_items(context.inputs["drift"] / "drift.jsonl", Record)
+    keep_answers(parent / "model", task, records, context.folder, digest=weights_of(parent))
+    return digest_files([context.folder / "answers.npz"])
+
+
+def floors(context: Context) -> str:
+    """Score the answers that did not read the question, and count the items and clusters of every task."""
+    from suture.evaluate.floors import evaluate_floors
+
+    sizes: dict[str, tuple[int, int]] = {}
+    for name in context.parameters["tasks"]:
+        load = _workload(context, name)
+        lesson = context.inputs.get(f"lesson: {name}")
+        train = read_items(lesson / f"{name}.train.jsonl", Record) if lesson else []
+        evaluate_floors(load, train, context.folder)
+        sizes[name] = _size(load.items)
+    (context.folder / "sizes.json").write_text(json.dumps(sizes), encoding="utf-8")
+    return _rows_digest(sorted(context.folder.glob("floor-*/*")))
+
+
+def evaluate(context: Context) -> str:
+    """Evaluate a model on its tasks; results are kept below the study's folder and linked here."""
+    from suture.evaluate.run import evaluate_model
+
+    if stopped(context):
+        _write_json(context.folder / "evaluation.json", {"skipped": True})
+        return SKIPPED
+    model, replicate = context.inputs["model"], context.parameters["replicate"]
+    digest = weights_of(model)
+    work = [_workload(context, name) for name in context.parameters["tasks"]]
+    results = context.shared / ("replicates" if replicate else "results")
+    found = evaluate_model(model / "model", work, results, digest=digest, batch_size=context.parameters["batch_size"])
+    for name, folder in found.items():
+        (context.folder / name).mkdir()
+        for path in folder.iterdir():
+            _link(path, context.folder / name / path.name)
+    _write_json(context.folder / "evaluation.json", {"skipped": False, "weights_digest": digest})
+    return _rows_digest([context.folder / name for name in sorted(found)])
+
+
+def gate(context: Context) -> str:
+    """Ask whether the parents differ as they must before a merge is evaluated; `go` is the answer."""
+    from suture.compare.compare import compare
+    from suture.compare.gate import check_gate
+
+    p = context.parameters
+    with _view(context, {task for task, _ in (p["instruction"], p["notes"])}) as results:
+        comparison = compare(results, against=["general"], floors={}, margins=[])
+    axes = {"instruction": tuple(p["instruction"]), "notes": tuple(p["notes"])}
+    found = check_gate(comparison, general="general", clinical="clinical", **axes)
+    go = found.accepted or not p["required"]
+    _write_json(context.folder / "gate.json", {"go": go, "gate": asdict(found)})
+    return "go" if go else "stop"
+
+
+def compare_models(context: Context) -> str:
+    """Compare all models with both parents, and the general parent with itself."""
+    from suture.compare.compare import compare
+    from suture.compare.replicate import contrast_replicates
+
+    p = context.parameters
+    margins = [Margin(**margin) for margin in p["margins"]]
+    with _view(context) as results:
+        again = results.pop(REPLICATE, None)
+        found = compare(results, against=["general", "clinical"], floors=_floors(context), margins=margins)
+        rows = contrast_replicates(results["general"], again, against="general", label=REPLICATE) if again else ()
+    write_comparison(context.folder / "comparison.json", found)
+    write_comparison(context.folder / "replicates.json", replace(found, contrasts=rows, scores=(), axes=()))
+    return digest_files([context.folder / "comparison.json", context.folder / "replicates.json"])
+
+
+def read_gate(folder: Path) -> Gate:
+    """Return the gate that a step wrote."""
+    raw = json.loads((folder / "gate.json").read_text(encoding="utf-8"))["gate"]
+    checks = tuple(GateCheck(**check | {"interval": Interval(**check["interval"])}) for check in raw["checks"])
+    return Gate(raw["accepted"], checks, raw["sentence"])
+
+
+def read_compared(folder: Path) -> tuple[Comparison, tuple[Contrast, ...]]:
+    """Return the comparison and the A/A row that a step wrote."""
+    return read_comparison(folder / "comparison.json"), read_comparison(folder / "replicates.json").contrasts
+
+
+def floor_folders(folder: Path) -> dict[str, Path]:
+    """Return floor label -> folder of its results, from the folder of the floors' step."""
+    return {path.name.removeprefix("floor-"): path for path in sorted(folder.glob("floor-*"))}
+
+
+def evaluated(folder: Path) -> bool:
+    """Say whether an evaluation took place: the gate may have kept it from doing so."""
+    return not json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["skipped"]
+
+
+def _workload(context: Context, name: str) -> Any:
+    from suture.evaluate.workload import Workload
+
+    run = context.parameters["tasks"][name]
+    task = get_task(name)
+    if run["new_tokens"]:
+        task = replace(task, max_new_tokens=run["new_tokens"])
+    source = context.inputs[run["source"]]
+    if task.kind == "ifeval":
+        return Workload(task, source / "ifeval.jsonl")
+    parents = {
+        role.removeprefix("answers: "): path for role, path in context.inputs.items() if role.startswith("answers")
+    }
+    return Workload(task, read_test(name, source, run["n"]), parents if task.kind == "drift" else {})
+
+
+def _size(items: Sequence[Any] | Path) -> tuple[int, int]:
+    if isinstance(items, Path):
+        lines = len(items.read_text(encoding="utf-8").splitlines())
+        return lines, lines
+    groups = {item.topic if isinstance(item, ContrastPair) else item.encounter for item in items}
+    return len(items), len(groups)
+
+
+@contextmanager
+def _view(context: Context, tasks: set[str] | None = None) -> Iterator[dict[str, Path]]:
+    """Lay out label -> folder of the results that this step compares, of equal weights the first label only."""
+    seen: set[str] = set()
+    with TemporaryDirectory() as temporary:
+        view: dict[str, Path] = {}
+        for number, label in enumerate(context.parameters["labels"]):
+            step = context.inputs[EVALUATION + label]
+            if not evaluated(step):
+                continue
+            about = json.loads((step / "evaluation.json").read_text(encoding="utf-8"))
+            if label != REPLICATE and about["weights_digest"] in seen:
+                continue
+            seen.add(about["weights_digest"])
+            view[label] = Path(temporary) / str(number)
+            view[label].mkdir()
+            for place in step.iterdir():
+                if place.is_dir() and (tasks is None or place.name in tasks):
+                    (view[label] / place.name).symlink_to(place.resolve())
+        yield view
+
+
+def _floors(context: Context) -> Mapping[str, Path]:
+    return floor_folders(context.inputs["floors"])
+
+
+def _rows_digest(folders: Sequence[Path]) -> str:
+    """Return the digest of all rows but their times."""
+    from suture.evaluate.items import read_rows
+
+    hasher = blake3()
+    for folder in folders:
+        for row in read_rows(folder):
+            hasher.update(f"{replace(row, seconds=0.0)!r}\n".encode())
+    return hasher.hexdigest()
+
+
+def _link(source: Path, target: Path) -> None:
+    """Link a finished file, which is only ever replaced whole; copy it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True), encoding="utf-8")

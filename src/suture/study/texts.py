@@ -1,0 +1,160 @@
+"""Steps that write texts: the synthetic clinic, instructions, MTS-Dialog, IFEval prompts, the records of drift.
+
+A step's folder holds `<task>.jsonl`, the items of a task's test, or `<lesson>.train.jsonl`, the records to learn from.
+Training and test texts are made by separate steps, so that a longer test trains nothing anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from blake3 import blake3
+
+from suture.data.records import Choice, ContrastPair, Item, Record, read_items, write_items
+from suture.errors import Problem, UsageError
+from suture.study.graph import Context
+from suture.tasks.registry import get_task
+
+T = TypeVar("T")
+LESSON, TEST = "lesson", "test"
+
+
+def clinic(context: Context) -> str:
+    """Write the training or the test texts of the synthetic clinic."""
+    from suture.data import clinic as maker
+    from suture.data.leakage import check_disjoint
+
+    p = context.parameters
+    found = maker.generate(p["seed"], p["train"], p["test"])
+    learnt = maker.summaries(found.train)
+    if p["part"] == LESSON:
+        return _write(context, {"clinic_summary.train": learnt, "notes.train": maker.references(found.train)})
+    asked = maker.summaries(found.test)
+    check_disjoint(learnt, asked)
+    return _write(
+        context,
+        {
+            "clinic_mcq": maker.questions(found.test, p["seed"]),
+            "clinic_summary": asked,
+            "clinic_likelihood": maker.references(found.test),
+        },
+    )
+
+
+def instructions(context: Context) -> str:
+    """Write the prompts to learn from, or the contrast pairs, whose constraint kinds and prompts are others."""
+    from suture.data import instructions as maker
+
+    p = context.parameters
+    if p["part"] == LESSON:
+        return _write(context, {"instructions.train": maker.training(p["seed"], p["train"])})
+    return _write(context, {"contrast": maker.contrast(p["seed"])})
+
+
+def mts_dialog(context: Context) -> str:
+    """Write MTS-Dialog's test split, or training items of all sections that share no eight words with it."""
+    from suture.adapt.shots import draw_shots
+    from suture.data.leakage import shared_ngrams
+    from suture.data.mts_dialog import read_mts_dialog
+
+    p = context.parameters
+    folder = Path(p["folder"])
+    asked = read_mts_dialog(folder, p["split"])
+    if p["part"] == TEST:
+        return _write(context, {"mts_section": asked, "mts_likelihood": asked})
+    learnt = read_mts_dialog(folder, "train")
+    shared = {i for i, _ in shared_ngrams([_whole(r) for r in learnt], [_whole(r) for r in asked])}
+    clear = [record for index, record in enumerate(learnt) if index not in shared]
+    return _write(context, {"mts_section.train": draw_shots(clear, p["train"], p["seed"])})
+
+
+def prompts(context: Context) -> str:
+    """Copy the first n IFEval prompts of a file."""
+    lines = Path(context.parameters["path"]).read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = first("ifeval", lines, context.parameters["n"])
+    (context.folder / "ifeval.jsonl").write_text("".join(kept), encoding="utf-8")
+    return _digest(context.folder)
+
+
+def drift(context: Context) -> str:
+    """Write n records whose inputs are user turns of the test's tasks, taken from the tasks in turn."""
+    turns: list[list[Record]] = []
+    for folder in context.inputs.values():
+        for path in sorted(folder.glob("*.jsonl")):
+            turns.append(_turns(path.stem, path))
+    dealt = [turn[i] for i in range(max(map(len, turns))) for turn in turns if i < len(turn)]
+    unique = {record.input: record for record in dealt}
+    return _write(context, {"drift": first("drift", list(unique.values()), context.parameters["n"])})
+
+
+def read_test(task: str, folder: Path, n: int | None) -> list[Any]:
+    """Return the first n items of a task from the folder of its source, all where n is None."""
+    kinds: Mapping[str, Any] = {"choice": Choice, "contrast": ContrastPair}
+    items = read_items(folder / f"{task}.jsonl", kinds.get(get_task(task).kind, Record))
+    return first(task, items, n)
+
+
+def first(task: str, items: Sequence[T], n: int | None) -> list[T]:
+    """Return the first n of a task's items. Raises UsageError where there are fewer."""
+    if n is not None and n > len(items):
+        must = f"n must be in [1, {len(items)}], the number of items."
+        raise UsageError(Problem(must, str(n), f"evaluation.tasks.{task}", "Ask for fewer or enlarge the data."))
+    return list(items[:n])
+
+
+def digest_files(paths: Sequence[Path]) -> str:
+    """Return the BLAKE3 hex digest of files' names and contents."""
+    hasher = blake3()
+    for path in sorted(paths):
+        hasher.update(f"{path.name}\0{blake3(path.read_bytes()).hexdigest()}\n".encode())
+    return hasher.hexdigest()
+
+
+def mts_files(folder: Path) -> str:
+    """Return the digest of the CSV files in a folder of MTS-Dialog, "" where there are none."""
+    return digest_files(list(folder.glob("*.csv"))) if folder.is_dir() else ""
+
+
+def expand(path: str) -> str:
+    """Return `path` with the variables of the environment filled in. Raises UsageError for one that is not set."""
+    found = os.path.expandvars(os.path.expanduser(path))
+    if "$" in found:
+        advice = "Set the variable, or give --data with the folder of MTS-Dialog's Main-Dataset."
+        raise UsageError(Problem("The data's folder must be known.", path, "data.mts_dialog.path", advice))
+    return found
+
+
+def _turns(task: str, path: Path) -> list[Record]:
+    kind = get_task(task).kind
+    if kind == "contrast":
+        pairs = read_items(path, ContrastPair)
+        return [_turn(pair.id, "instructions", pair.topic, pair.prompt_a) for pair in pairs]
+    if kind == "generation":
+        user = get_task(task).user_text
+        return [
+            replace(_turn(r.id, r.source, r.encounter, user(r.input)), credential=r.credential)
+            for r in read_items(path, Record)
+        ]
+    return []
+
+
+def _turn(identity: str, source: str, encounter: str, text: str) -> Record:
+    return Record(f"drift-{identity}", source, encounter, "drift", text, "", "test", "Apache-2.0")
+
+
+def _whole(record: Record) -> str:
+    return f"{record.input}\n{record.target}"
+
+
+def _write(context: Context, files: Mapping[str, Sequence[Item]]) -> str:
+    for name, items in files.items():
+        write_items(context.folder / f"{name}.jsonl", items)
+    return _digest(context.folder)
+
+
+def _digest(folder: Path) -> str:
+    return digest_files(list(folder.iterdir()))

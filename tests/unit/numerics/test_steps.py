@@ -1,0 +1,78 @@
+"""The PyTorch steps against the kernels: bit for bit where elementwise, sums within the stated bound."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from suture import kernels
+from suture.numerics import steps
+
+Floats = NDArray[np.float32]
+KEY = kernels.random_key(1, "tensor", "test")
+EDGES = [0.0, -0.0, np.inf, -np.inf, 65504, 65505, 65520, 65536, 3.39e38, -3.4e38, 1e-45, -6e-8, 2.98e-8, 6.1e-5]
+
+
+def values(seed: int, size: int = 20011) -> Floats:
+    return np.random.default_rng(seed).standard_normal(size).astype(np.float32)
+
+
+def wide_range() -> Floats:
+    exponents = np.random.default_rng(9).integers(-150, 127, 20011)
+    return np.concatenate([np.ldexp(values(0), exponents), EDGES]).astype(np.float32)
+
+
+def same_bits(array: Floats, tensor: torch.Tensor) -> bool:
+    return bool((array.view(np.uint32) == tensor.numpy().view(np.uint32)).all())
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("dtype", ["BF16", "F16"])
+def test_narrow_and_widen(dtype: str, rounding: str) -> None:
+    given = wide_range()
+    stored, twin = np.empty(given.size, np.uint16), torch.empty(given.size, dtype=torch.int16)
+    kernels.narrow(given, dtype, stored, rounding=rounding, key=KEY, start=5)
+    steps.narrow(torch.from_numpy(given), dtype, twin, rounding=rounding, key=KEY, start=5)
+    assert (stored == twin.numpy().view(np.uint16)).all()
+
+    back, twin_back = np.empty_like(given), torch.empty(given.size)
+    kernels.widen(stored, dtype, back)
+    steps.widen(twin, dtype, twin_back)
+    assert same_bits(back, twin_back)
+
+
+def test_count_nonfinite() -> None:
+    given = np.array([1, np.nan, np.inf, -np.inf, 0], np.float32)
+    assert steps.count_nonfinite(torch.from_numpy(given)) == kernels.count_nonfinite(given) == 3
+
+
+@pytest.mark.parametrize("coefficients", [(1.0,), (0.3, 0.7), (-0.5, 1.0, 0.5), (0.1, 0.2, 0.3, 0.4), (2.0, -1.0, 0.0)])
+def test_weighted_sum(coefficients: tuple[float, ...]) -> None:
+    blocks = [values(i) for i in range(len(coefficients))]
+    out, twin = np.empty_like(blocks[0]), torch.empty(blocks[0].size)
+    kernels.weighted_sum(blocks, coefficients, out)
+    steps.weighted_sum([torch.from_numpy(block) for block in blocks], coefficients, twin)
+    assert same_bits(out, twin)
+
+
+def test_thinned_and_nearswap() -> None:
+    x, base = values(1), values(2)
+    assert same_bits(
+        kernels.thinned(x, base, KEY, 3, 0.3),
+        steps.thinned(torch.from_numpy(x), torch.from_numpy(base), KEY, 3, 0.3),
+    )
+    out, twin = kernels.empty_like(x), steps.empty_like(torch.from_numpy(x))
+    kernels.nearswap(base, x, 0.1, out)
+    steps.nearswap(torch.from_numpy(base), torch.from_numpy(x), 0.1, twin)
+    assert same_bits(out, twin)
+
+
+def test_sums_within_the_stated_bound() -> None:
+    blocks = [values(i) for i in range(3)]
+    tensors = [torch.from_numpy(block) for block in blocks]
+    bound = blocks[0].size * 2.0**-52 * 4 * sum(float(np.square(block, dtype=np.float64).sum()) for block in blocks)
+    assert np.abs(kernels.gram_segment(blocks, 1) - steps.gram_segment(tensors, 1)).max() <= bound
+    assert np.abs(np.subtract(kernels.realised_sums(*blocks), steps.realised_sums(*tensors))).max() <= bound
+    assert abs(kernels.l1_distance(*blocks[:2]) - steps.l1_distance(*tensors[:2])) <= bound

@@ -1,0 +1,54 @@
+"""Numbers are written in the unit shown, with a true minus, and a dash where there is none."""
+
+from __future__ import annotations
+
+from math import nan
+
+import pytest
+
+from suture.compare.verdicts import Interval
+from suture.report.labels import coefficient, interval_text, measure, number, realised, share, value_text, with_interval
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "signed", "text"),
+    [
+        (1.25, 1, False, "1.2"),
+        (-0.5, 2, False, "−0.50"),
+        (0.5, 1, True, "+0.5"),
+        (-0.04, 1, True, "0.0"),
+        (nan, 2, False, "–"),
+    ],
+)
+def test_number(value: float, decimals: int, signed: bool, text: str) -> None:
+    assert number(value, decimals, signed=signed) == text
+
+
+def test_a_share_metric_is_written_in_per_cent() -> None:
+    assert value_text("accuracy", 0.415) == "41.5"
+    assert value_text("accuracy", -0.052, signed=True) == "−5.2"
+    assert value_text("contrast", 8.604) == "8.60"
+    assert value_text("unknown_metric", 0.12345) == "0.123"
+
+
+def test_intervals() -> None:
+    interval = Interval(-0.1, 0.05, 0.95, "BCa")
+    assert interval_text("accuracy", interval, signed=True) == "[−10.0,\u202f+5.0]"
+    assert with_interval("accuracy", -0.02, interval) == "−2.0 [−10.0,\u202f5.0]"
+    assert with_interval("accuracy", 0.5, Interval(nan, nan, 0.95, "none")) == "50.0"
+
+
+def test_words_of_a_measure() -> None:
+    assert measure("contrast", "contrast") == "instruction contrast"
+    assert measure("clinic_summary", "rougeL") == "ROUGE-L on clinic summaries"
+    assert measure("clinic_likelihood", "log_likelihood") == "log-likelihood of held-out notes"
+    assert measure("new_task", "new_metric") == "new metric on new task"
+    assert measure("drift", "kl_to_general") == "KL to general on drift"
+
+
+def test_coefficients_and_shares() -> None:
+    assert [coefficient(value) for value in (0.0, 0.25, 0.5, 1.0, nan)] == ["0", "0.25", "0.5", "1", "–"]
+    assert realised(0.5) == "0.500"
+    assert share(0.073) == "7.3\u202f%"
+    assert share(-0.0) == "0.0\u202f%"
+    assert share(nan) == "–"

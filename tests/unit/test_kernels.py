@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from suture import kernels
+
+Floats = NDArray[np.float32]
+Halves = NDArray[np.uint16]
+KEY = kernels.random_key(0, "tensor", "rounding")
+FINITE = st.floats(-(2.0**120), 2.0**120, width=32)
+BLOCK = arrays(np.float32, st.integers(1, 70), elements=FINITE)
+
+
+def floats(*values: float) -> Floats:
+    return np.array(values, np.float32)
+
+
+def bits(array: Floats) -> list[int]:
+    return [int(word) for word in array.view(np.uint32)]
+
+
+def narrowed(values: Floats, dtype: str, rounding: str = "nearest", start: int = 0) -> Halves:
+    out = np.empty(values.size, np.uint16)
+    kernels.narrow(values, dtype, out, rounding=rounding, key=KEY, start=start)
+    return out
+
+
+def widened(raw: Halves, dtype: str) -> Floats:
+    out = np.empty(raw.size, np.float32)
+    kernels.widen(raw, dtype, out)
+    return out
+
+
+def rounded(values: Floats, dtype: str, rounding: str, start: int = 0) -> Floats:
+    return widened(narrowed(values, dtype, rounding, start), dtype)
+
+
+def summed(blocks: list[Floats], coefficients: list[float]) -> Floats:
+    out = np.empty_like(blocks[0])
+    kernels.weighted_sum(blocks, coefficients, out)
+    return out
+
+
+# --- stored bits -----------------------------------------------------------------------------------------
+
+
+def test_widen_by_hand() -> None:
+    assert widened(np.array([0x3F80, 0xC000, 0x0001, 0x7F80], np.uint16), "BF16").tolist() == [1, -2, 2.0**-133, np.inf]
+    assert widened(np.array([0x3C00, 0xC000, 0x0001, 0x7C00], np.uint16), "F16").tolist() == [1, -2, 2.0**-24, np.inf]
+
+
+def test_every_half_widens_as_numpy_does() -> None:
+    every = np.arange(2**16, dtype=np.uint16)
+    expected = every.view(np.float16).astype(np.float32)
+    np.testing.assert_array_equal(widened(every, "F16"), expected)
+    assert (np.signbit(widened(every, "F16")) == np.signbit(expected)).all()
+
+
+def test_nearest_by_hand() -> None:
+    # bf16 has 8 significant bits: from 1 the steps are 2**-7; halfway goes to the even neighbour
+    given_values = floats(1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20, -1 - 2**-9)
+    assert rounded(given_values, "BF16", "nearest").tolist() == [1, 1 + 2**-6, 1 + 2**-7, -1]
+    assert rounded(floats(2049, 2051, 1.5 * 2**-24, 2.0**-25), "F16", "nearest").tolist() == [2048, 2052, 2.0**-23, 0]
+
+
+def test_f32_is_a_copy() -> None:
+    values = floats(1 / 3, -0.0, np.inf, 1e-45)
+    stored, back = np.empty(4, np.uint32), np.empty(4, np.float32)
+    kernels.narrow(values, "F32", stored, rounding="stochastic", key=KEY, start=0)
+    kernels.widen(stored, "F32", back)
+    assert bits(back) == bits(values)
+
+
+@given(arrays(np.uint32, 64, elements=st.integers(0, 2**32 - 1)))
+def test_nearest_f16_as_numpy(words: NDArray[np.uint32]) -> None:
+    values = words.view(np.float32)
+    with np.errstate(over="ignore"):
+        expected = values.astype(np.float16)
+    np.testing.assert_array_equal(narrowed(values, "F16").view(np.float16), expected)
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+@pytest.mark.parametrize("dtype", ["BF16", "F16"])
+def test_every_value_on_the_grid_stays(dtype: str, rounding: str) -> None:
+    every = np.arange(2**16, dtype=np.uint16)
+    values = widened(every, dtype)
+    numbers = ~np.isnan(values)
+    assert (narrowed(values, dtype, rounding)[numbers] == every[numbers]).all()
+    assert np.isnan(rounded(values, dtype, rounding)[~numbers]).all()
+
+
+@pytest.mark.parametrize(("dtype", "largest", "step"), [("BF16", 0x7F7F, 2.0**120), ("F16", 0x7BFF, 32.0)])
+def test_overflow_becomes_infinite_and_is_counted(dtype: str, largest: int, step: float) -> None:
+    top = float(widened(np.array([largest], np.uint16), dtype)[0])
+    beyond = floats(top, top + 0.25 * step, top + 0.75 * step, -top - 0.25 * step)
+    nearest, stochastic = rounded(beyond, dtype, "nearest"), rounded(beyond, dtype, "stochastic")
+    assert nearest.tolist() == [top, top, np.inf, -top]
+    assert stochastic.tolist() == [top, np.inf, np.inf, -np.inf]
+    assert kernels.count_nonfinite(beyond) == 0
+    assert (kernels.count_nonfinite(nearest), kernels.count_nonfinite(stochastic)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "step", "share"),
+    [
+        ("BF16", 1.0, 2.0**-7, 0.25),
+        ("BF16", -0.0123291015625, -(2.0**-14), 0.7),
+        ("BF16", 0.0, 2.0**-133, 0.5),
+        ("F16", 1.0, 2.0**-10, 0.1),
+        ("F16", 3 * 2.0**-24, 2.0**-24, 0.375),
+        ("F16", -0.0, -(2.0**-24), 0.01),
+    ],
+)
+def test_stochastic_rounding_is_unbiased(dtype: str, low: float, step: float, share: float) -> None:
+    count = 200_000
+    values = np.full(count, low + share * step, np.float32)
+    share = (float(values[0]) - low) / step  # as far as fp32 can tell
+    found = rounded(values, dtype, "stochastic")
+    assert set(found.tolist()) == {low, low + step}
+    up = np.count_nonzero(found != np.float32(low)) / count
+    assert abs(up - share) < 5 * np.sqrt(share * (1 - share) / count)
+
+
+@given(st.integers(0, 300))
+def test_stochastic_rounding_depends_on_the_index_alone(cut: int) -> None:
+    values = np.random.default_rng(0).standard_normal(300).astype(np.float32)
+    whole = narrowed(values, "BF16", "stochastic", 1000)
+    halves = (
+        narrowed(values[:cut], "BF16", "stochastic", 1000),
+        narrowed(values[cut:], "BF16", "stochastic", 1000 + cut),
+    )
+    assert (whole == np.concatenate(halves)).all()
+
+
+def test_keys_draw_differently() -> None:
+    values = np.full(1000, 1 + 2**-8, np.float32)
+    other = np.empty(1000, np.uint16)
+    kernels.narrow(values, "BF16", other, rounding="stochastic", key=kernels.random_key(1, "tensor", 0), start=0)
+    assert 400 < np.count_nonzero(other != narrowed(values, "BF16", "stochastic")) < 600
+
+
+# --- weighted sum ----------------------------------------------------------------------------------------
+
+
+def test_weighted_sum_by_hand() -> None:
+    x, y, z = floats(1, 2), floats(3, 6), floats(-1, 0)
+    assert summed([x], [2.0]).tolist() == [2, 4]
+    assert summed([x, y], [0.25, 0.75]).tolist() == [2.5, 5]
+    assert summed([x, y, z], [0.5, 1.0, -0.5]).tolist() == [4, 7]
+    assert summed([x, y, z, x], [1.0, 1.0, 1.0, 1.0]).tolist() == [4, 10]
+
+
+def test_weighted_sum_is_plain_fp32_arithmetic() -> None:
+    """Separate product and sum, no fused multiply-add: the same bits as numpy, on any processor."""
+    x, y, z, w = (np.random.default_rng(i).standard_normal(1001).astype(np.float32) for i in range(4))
+    a = [np.float32(v) for v in (0.4, 0.3, 0.2, 0.1)]
+    expected = x + a[1] * (y - x) + a[2] * (z - x) + a[3] * (w - x)
+    assert (summed([x, y, z, w], [0.4, 0.3, 0.2, 0.1]) == expected).all()
+
+
+@given(BLOCK, st.lists(st.floats(-3, 3), min_size=1, max_size=4))
+def test_equal_inputs_return_their_bits(x: Floats, coefficients: list[float]) -> None:
+    assert bits(summed([x] * (len(coefficients) + 1), [*coefficients, 1 - sum(coefficients)])) == bits(x)
+
+
+@given(BLOCK, st.integers(0, 3))
+def test_a_single_one_returns_that_input(x: Floats, index: int) -> None:
+    others = [np.full_like(x, value) for value in (1.0, np.inf, np.nan)]
+    others.insert(index, x)
+    coefficients = [0.0] * 4
+    coefficients[index] = 1.0
+    assert bits(summed(others, coefficients)) == bits(x)
+
+
+# --- sums ------------------------------------------------------------------------------------------------
+
+
+def test_gram_by_hand() -> None:
+    b, x, y = floats(1, 2, 2), floats(2, 2, 2), floats(1, 2, 4)  # x - b = (1, 0, 0), y - b = (0, 0, 2)
+    assert kernels.gram_segment([b, x, y], 0).tolist() == [[9, 1, 4], [1, 1, 0], [4, 0, 4]]
+    assert kernels.gram_segment([x, b], 1).tolist() == [[1, 1], [1, 9]]
+    assert kernels.gram_segment([b], 0).tolist() == [[9]]
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 100])
+def test_sums_against_float64(size: int) -> None:
+    base, x, y = (np.random.default_rng(i).standard_normal(size).astype(np.float32) for i in range(3))
+    p, q = (x - base).astype(np.float64), (y - base).astype(np.float64)
+    b = base.astype(np.float64)
+    expected = [[b @ b, b @ p, b @ q], [b @ p, p @ p, p @ q], [b @ q, p @ q, q @ q]]
+    np.testing.assert_allclose(kernels.gram_segment([base, x, y], 0), expected, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(kernels.realised_sums(x, base, y), [p @ q, q @ q], rtol=1e-13, atol=1e-13)
+    assert kernels.l1_distance(x, base) == pytest.approx(np.abs(p).sum(), rel=1e-13)
+
+
+def test_the_gram_trap() -> None:
+    """Task vectors orthogonal, 0.3 % of the base: raw fp32 products lose them, the anchored set does not."""
+    size = 2**16
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal(size).astype(np.float32)
+    directions = np.linalg.qr(rng.standard_normal((size, 2)))[0].T * np.sqrt(size) * 0.003
+    x, y = ((base + d).astype(np.float32) for d in directions)
+
+    gram = kernels.gram_segment([base, x, y], 0)
+    true = float(np.square(x.astype(np.float64) - base).sum())
+    assert gram[1, 1] == pytest.approx(true, rel=1e-6)
+    assert abs(gram[1, 2]) < 1e-3 * true
+
+    def raw(u: Floats, v: Floats) -> np.float32:
+        return np.add.accumulate(u * v, dtype=np.float32)[-1]
+
+    square = raw(x, x) - 2 * raw(x, base) + raw(base, base)
+    dot = raw(x, y) - raw(x, base) - raw(y, base) + raw(base, base)
+    assert abs(square / true - 1) > 0.1
+    assert abs(dot / true) > 0.05
+
+
+def test_realised_coefficient_by_hand() -> None:
+    general, clinical = floats(0, 0, 1), floats(2, 1, 1)
+    assert kernels.realised_sums(floats(1, 0, 1), general, clinical) == (2, 5)
+    assert kernels.realised_sums(clinical, general, clinical) == (5, 5)
+
+
+def test_nearest_rounding_eats_the_merge_and_stochastic_does_not() -> None:
+    """Two bf16 parents 0.3 % apart, merged at 0.25: DESIGN measured 0.08 and 0.250 on a real pair."""
+    rng = np.random.default_rng(0)
+    start = rng.standard_normal(2**18) * 0.02
+    general = rounded(start.astype(np.float32), "BF16", "nearest")
+    clinical = rounded((general + rng.standard_normal(2**18) * 0.00006).astype(np.float32), "BF16", "nearest")
+    assert np.linalg.norm(clinical - general) / np.linalg.norm(general) == pytest.approx(0.003, rel=0.1)
+
+    merged = summed([general, clinical], [0.75, 0.25])
+    realised = {}
+    for rounding in ("nearest", "stochastic"):
+        dot, square = kernels.realised_sums(rounded(merged, "BF16", rounding), general, clinical)
+        realised[rounding] = dot / square
+    assert realised["nearest"] < 0.15
+    assert realised["stochastic"] == pytest.approx(0.25, rel=0.05)
+
+
+# --- elementwise -----------------------------------------------------------------------------------------
+
+
+def test_nearswap_by_hand() -> None:
+    base, x = floats(0, 0, 1, 1, -0.0), floats(0.5, 4, 0, 1, 0.0)
+    out = np.empty_like(base)
+    kernels.nearswap(base, x, 1.0, out)
+    assert out.tolist() == [0.5, 1, 0, 1, 0]
+    kernels.nearswap(base, x, 0.0, out)
+    assert bits(out) == bits(base)
+
+
+def test_thinned_keeps_what_splitmix_draws() -> None:
+    def splitmix(index: int) -> int:
+        z = (int(KEY) + (index + 1) * 0x9E3779B97F4A7C15) % 2**64
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+        return z ^ z >> 31
+
+    ones, zeros = np.ones(200, np.float32), np.zeros(200, np.float32)
+    expected = [float(splitmix(100 + i) < 0.3 * 2**64) for i in range(200)]
+    assert kernels.thinned(ones, zeros, KEY, 100, 0.3).tolist() == expected
+    assert kernels.thinned(ones, zeros, KEY, 0, 1.0).all()
+
+
+def test_l1_distance_by_hand() -> None:
+    assert kernels.l1_distance(floats(1, -2, 3), floats(0, 1, 3)) == 4
