@@ -44,8 +44,15 @@ _R = TypeVar("_R")
 
 
 def _compiled(loop: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile a loop: the one place where numba's untyped decorator is used."""
-    compiled: Callable[_P, _R] = numba.njit(nogil=True, cache=True, error_model="numpy")(loop)
+    """Compile a loop when it is first called, and keep it on disk where numba finds a folder that can be written.
+
+    The one place where numba's untyped decorator is used.
+    """
+    compiled: Callable[_P, _R]
+    try:
+        compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(loop)
+    except RuntimeError:  # no such folder, as in a read-only container
+        compiled = numba.njit(nogil=True, error_model="numpy")(loop)
     return compiled
 
 

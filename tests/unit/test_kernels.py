@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -270,3 +274,19 @@ def test_thinned_keeps_what_splitmix_draws() -> None:
 
 def test_l1_distance_by_hand() -> None:
     assert kernels.l1_distance(floats(1, -2, 3), floats(0, 1, 3)) == 4
+
+
+# --- compilation ------------------------------------------------------------------------------------------------------
+
+
+def test_kernels_work_where_no_cache_can_be_written() -> None:
+    script = "import numpy as np; from suture import kernels; print(kernels.count_nonfinite(np.ones(3, np.float32)))"
+    nowhere = {**os.environ, "NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}
+    run = subprocess.run([sys.executable, "-c", script], env=nowhere, capture_output=True, text=True, check=True)
+    assert run.stdout == "0\n"
+
+
+def test_the_cpu_path_imports_no_torch() -> None:
+    script = "import sys; from suture import kernels; from suture.methods.registry import METHODS; len(METHODS)"
+    check = f"{script}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", check], check=True)

@@ -1,7 +1,7 @@
 """The command line: one file a verb, thin; the only code that prints.
 
-`main` turns errors into messages and exit codes: a SutureError into its problems and its own code, Ctrl-C into 9, anything
-unforeseen into one line that names its class and place and carries no text of data (`--debug` shows the traceback).
+`main` turns errors into messages and exit codes: a SutureError into its problems and its own code, Ctrl-C into 9,
+anything unforeseen into one line that names its class and place and carries no text of data (`--debug` shows more).
 """
 
 from __future__ import annotations

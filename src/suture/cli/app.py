@@ -1,4 +1,4 @@
-"""The verbs, put together; each file imports what is heavy only when its verb runs, so that `--help` answers at once."""
+"""The verbs, put together; each imports what is heavy only when it runs, so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from suture.cli.digest import digest
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
+from suture.cli.study import app as study
+from suture.cli.study import report
 
 app = typer.Typer(
     name="suture",
@@ -17,5 +19,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, digest, methods):
+for verb in (plan, merge, report, digest, methods):
     app.command()(verb)
+app.add_typer(study, name="study")

@@ -36,13 +36,17 @@ def read_mts_dialog(folder: Path, split: str) -> list[Record]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInputError(
-            Problem("The file must be UTF-8.", f"an invalid byte at offset {error.start}", str(path), "Download it again.")
+            Problem(
+                "The file must be UTF-8.", f"an invalid byte at offset {error.start}", str(path), "Download it again."
+            )
         ) from None
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         rows = list(reader)
     except csv.Error:
-        raise BadInputError(Problem("The file must be valid CSV.", "broken quoting", str(path), "Download it again.")) from None
+        raise BadInputError(
+            Problem("The file must be valid CSV.", "broken quoting", str(path), "Download it again.")
+        ) from None
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
         must = f"The file must have the columns {', '.join(COLUMNS)}."

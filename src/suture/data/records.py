@@ -114,7 +114,9 @@ def read_items(path: Path, kind: type[T]) -> list[T]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            problems.append(Problem("Each line must be one JSON object.", f"invalid JSON at column {error.colno}", where))
+            problems.append(
+                Problem("Each line must be one JSON object.", f"invalid JSON at column {error.colno}", where)
+            )
             continue
         if not isinstance(row, dict) or not needed <= row.keys() <= known:
             got = sorted(row) if isinstance(row, dict) else type(row).__name__

@@ -74,7 +74,7 @@ def _floors(load: Workload, train: Sequence[Record], limit: int | None) -> dict[
 
 
 def medoid(texts: Sequence[str]) -> str:
-    """Return the text given most often, else the one with the largest word overlap with all others (first of equals)."""
+    """Return the text given most often, else the one nearest to all others in words (first of equals)."""
     text, count = Counter(texts).most_common(1)[0]
     if count > 1:
         return text

@@ -58,8 +58,9 @@ def headline(data: ReportData) -> Finding | None:
 
 
 def findings(data: ReportData) -> tuple[Finding, ...]:
-    """Return one finding for each model that has a verdict, in the order of the cards."""
-    found = (Finding(card.label, _opening(card), _clauses(data, card.label)) for card in data.models)
+    """Return one finding for each judged model but the ancestor, which had nothing to forget; in the cards' order."""
+    cards = [card for card in data.models if card.role not in ("ancestor", "replicate")]
+    found = (Finding(card.label, _opening(card), _clauses(data, card.label)) for card in cards)
     return tuple(finding for finding in found if finding.clauses)
 
 

@@ -56,7 +56,7 @@ def verdict_table(data: ReportData) -> Table:
     caption = (
         "Model − parent, paired by item, with its 95 % interval. Kept: the loss, if there is one, is smaller than the "
         "margin. Forgotten: a loss is established and may exceed the margin. Otherwise neither is established at this "
-        "n. Of 0/1 metrics, the items lost and gained stand below."
+        "n. Items: the shares lost (−) and gained (+) of a 0/1 metric."
     )
     return Table("Verdicts", caption, ("model", "against", *margins), tuple(rows))
 

@@ -31,7 +31,7 @@ class Panel:
 
 
 def panels(data: ReportData) -> tuple[Panel, ...]:
-    """Return a panel for each 0/1 metric and parent, in the order of the comparison."""
+    """Return a panel for each 0/1 metric and parent, the parents of one metric side by side."""
     found: dict[tuple[str, str, str], list[Bar]] = {}
     counts: dict[tuple[str, str, str], int] = {}
     for contrast in data.comparison.contrasts:
@@ -43,4 +43,6 @@ def panels(data: ReportData) -> tuple[Panel, ...]:
         key = (contrast.task, contrast.metric, contrast.against)
         found.setdefault(key, []).append(Bar(contrast.model, kept, contrast.forgotten, contrast.gained, neither))
         counts[key] = contrast.n
-    return tuple(Panel(measure(*key[:2]), key[2], counts[key], tuple(bars)) for key, bars in found.items())
+    measures = list(dict.fromkeys(key[:2] for key in found))
+    keys = sorted(found, key=lambda key: measures.index(key[:2]))
+    return tuple(Panel(measure(*key[:2]), key[2], counts[key], tuple(found[key])) for key in keys)

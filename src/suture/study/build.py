@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from suture.study.graph import Graph, Step
 from suture.study.schema import ANCESTOR, CLINICAL, GENERAL, LESSONS, SOURCES, Merge, Parent, Study, Training
-from suture.study.scores import EVALUATION, REPLICATE
+from suture.study.scores import ANSWERS, EVALUATION, REPLICATE
 from suture.study.texts import LESSON, TEST, digest_files, expand, mts_files
 
 Role = Literal["ancestor", "general", "clinical", "merge", "adapted", "replicate"]
@@ -36,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A study as work: its graph, its models in the order of the tables, the steps to run before anything is promised."""
+    """A study as work: its graph, its models in the order of the tables, and the quick steps that planning needs."""
 
     graph: Graph
     entries: tuple[Entry, ...]
@@ -53,34 +54,28 @@ def build(study: Study) -> Built:
 
 def _entries(study: Study) -> Iterator[Entry]:
     every = tuple(study.evaluation.tasks)
-    own = ANCESTOR if study.ancestor is not None else ""
     if study.evaluation.ancestor:
         yield Entry(ANCESTOR, "ancestor", ANCESTOR, "", math.nan, study.evaluation.ancestor)
-    general, clinical = study.parents.general, study.parents.clinical
-    yield Entry(
-        GENERAL, "general", _parent_step(GENERAL, general), _how(general), 0.0, every, own if general.learn else ""
-    )
+    yield _end(study, GENERAL, 0.0)
     for merge in study.merges:
         step, nominal = f"merge {merge.label}", math.nan if merge.at is None else merge.at
         yield Entry(merge.label, "merge", step, merge.method, nominal, every, gated=True, merge=merge)
-    yield Entry(
-        CLINICAL,
-        "clinical",
-        _parent_step(CLINICAL, clinical),
-        _how(clinical),
-        1.0,
-        every,
-        own if clinical.learn else "",
-    )
+    yield _end(study, CLINICAL, 1.0)
     if study.adapt is not None:
         how = f"{'LoRA' if study.adapt.settings.lora_rank else 'supervised'}, {study.adapt.shots} shots"
         for start in study.adapt.starts:
             label = f"{start}, {study.adapt.shots} shots"
-            gated = start not in (GENERAL, CLINICAL)
+            gated = start not in study.ends
             yield Entry(label, "adapted", f"adapt {start}", how, math.nan, every, start, gated)
     if study.evaluation.replicate:
-        step = _parent_step(GENERAL, general)
+        step = _parent_step(study, GENERAL)
         yield Entry(REPLICATE, "replicate", step, "", math.nan, study.evaluation.replicate, GENERAL)
+
+
+def _end(study: Study, role: Literal["general", "clinical"], nominal: float) -> Entry:
+    parent = study.ends[role]
+    start = ANCESTOR if parent.learn is not None else ""
+    return Entry(role, role, _parent_step(study, role), _how(parent), nominal, tuple(study.evaluation.tasks), start)
 
 
 def _texts(study: Study) -> Iterator[Step]:
@@ -92,8 +87,6 @@ def _texts(study: Study) -> Iterator[Step]:
         for part in (LESSON, TEST):
             yield Step(f"instructions {part}", "instructions", {**data.instructions.model_dump(), "part": part})
     if data.mts_dialog is not None:
-        from pathlib import Path
-
         folder = Path(expand(data.mts_dialog.path))
         about = {**data.mts_dialog.model_dump(exclude={"path"}), "folder": str(folder), "files": mts_files(folder)}
         for part in (LESSON, TEST):
@@ -102,13 +95,11 @@ def _texts(study: Study) -> Iterator[Step]:
     if "ifeval" in tasks:
         yield Step("prompts", "prompts", {"n": tasks["ifeval"].n, **_prompts(tasks["ifeval"].path)})
     if "drift" in tasks:
-        turns = sorted({_source(name) for name in tasks if name in ("contrast", "clinic_summary", "mts_section")})
+        turns = sorted({source_step(name) for name in tasks if name in ("contrast", "clinic_summary", "mts_section")})
         yield Step("drift records", "drift", {"n": tasks["drift"].n}, {name: name for name in turns})
 
 
 def _prompts(path: str | None) -> dict[str, str]:
-    from pathlib import Path
-
     from suture.evaluate.packaged import ifeval_prompts
 
     found = Path(path) if path is not None else ifeval_prompts()
@@ -130,7 +121,7 @@ def _models(study: Study) -> Iterator[Step]:
             yield Step(ANCESTOR, "reference", signature(study.ancestor.model))
         else:
             yield Step(ANCESTOR, "ancestor", study.ancestor.model_dump(exclude={"model"}), cost=10)
-    for role, parent in ((GENERAL, study.parents.general), (CLINICAL, study.parents.clinical)):
+    for role, parent in study.ends.items():
         if parent.model is not None:
             yield Step(role, "reference", signature(parent.model))
         if parent.learn is not None and parent.settings is not None:
@@ -141,9 +132,8 @@ def _models(study: Study) -> Iterator[Step]:
         inputs = _ends(study, merge)
         about = merge.model_dump(mode="json")
         yield Step(f"merge {merge.label}", "merge", {"merge": about}, inputs, 3)
-        for rounding in (
-            ROUNDINGS if study.record_rounding and merge.at is not None and merge.method == "linear" else ()
-        ):
+        recorded = study.record_rounding and merge.method == "linear" and merge.at is not None
+        for rounding in ROUNDINGS if recorded else ():
             written = {"dtype": study.record_rounding, "rounding": rounding}
             yield Step(rounding_step(merge, rounding), "rounding", {"merge": about, "written": written}, inputs, 2)
     for start in study.adapt.starts if study.adapt else ():
@@ -153,10 +143,9 @@ def _models(study: Study) -> Iterator[Step]:
 def _measures(study: Study, entries: tuple[Entry, ...]) -> Iterator[Step]:
     runs = _runs(study)
     if "drift" in runs:
-        for role, parent in ((GENERAL, study.parents.general), (CLINICAL, study.parents.clinical)):
-            step = _parent_step(role, parent)
-            tokens = study.evaluation.task("drift").max_new_tokens
-            inputs = {"model": step, "drift": "drift records"}
+        tokens = study.evaluation.task("drift").max_new_tokens
+        for role in study.ends:
+            inputs = {"model": _parent_step(study, role), "drift": "drift records"}
             yield Step(f"answers {role}", "answers", {"new_tokens": tokens}, inputs, 20)
     probes = tuple(dict.fromkeys((study.gate.instruction[0], study.gate.notes[0])))
     ends = [entry for entry in entries if entry.role in ("general", "clinical")]
@@ -168,7 +157,7 @@ def _measures(study: Study, entries: tuple[Entry, ...]) -> Iterator[Step]:
         yield _evaluation(study, entry, f"evaluate {entry.label}", entry.tasks)
     inputs = {EVALUATION + entry.label: f"evaluate {entry.label}" for entry in entries}
     parameters = {
-        "labels": [GENERAL, CLINICAL, *(e.label for e in entries if e not in ends)],
+        "labels": [entry.label for entry in entries],
         "margins": [asdict(margin.margin()) for margin in study.margins],
     }
     yield Step("compare", "compare", parameters, inputs | {"floors": "floors"}, 20)
@@ -183,7 +172,7 @@ def _evaluation(study: Study, entry: Entry, name: str, tasks: tuple[str, ...]) -
     runs = {task: run for task, run in _runs(study).items() if task in tasks}
     inputs = {"model": entry.step} | {run["source"]: run["source"] for run in runs.values()}
     if "drift" in runs:
-        inputs |= {f"answers: {role}": f"answers {role}" for role in (GENERAL, CLINICAL)}
+        inputs |= {ANSWERS + role: f"answers {role}" for role in study.ends}
     if entry.gated:
         inputs["gate"] = "gate"
     about = {"tasks": runs, "replicate": entry.role == "replicate", "batch_size": study.evaluation.batch_size}
@@ -194,34 +183,33 @@ def _evaluation(study: Study, entry: Entry, name: str, tasks: tuple[str, ...]) -
 def _runs(study: Study) -> dict[str, dict[str, Any]]:
     """Return for each task how much of it is run, and the step that writes its items."""
     runs = study.evaluation.tasks.items()
-    return {name: {"n": run.n, "new_tokens": run.new_tokens, "source": _source(name)} for name, run in runs}
+    return {name: {"n": run.n, "new_tokens": run.new_tokens, "source": source_step(name)} for name, run in runs}
 
 
-def _source(task: str) -> str:
+def source_step(task: str) -> str:
+    """Return the name of the step that writes a task's items."""
     return {"ifeval": "prompts", "drift": "drift records"}.get(task) or f"{SOURCES[task]} {TEST}"
 
 
 def _ends(study: Study, merge: Merge) -> dict[str, str]:
-    ends = {
-        GENERAL: _parent_step(GENERAL, study.parents.general),
-        CLINICAL: _parent_step(CLINICAL, study.parents.clinical),
-    }
+    ends = {role: _parent_step(study, role) for role in study.ends}
     return ends | ({ANCESTOR: ANCESTOR} if merge.needs_ancestor else {})
 
 
 def _adaptation(study: Study, start: str) -> Step:
     assert study.adapt is not None
-    own: Mapping[str, str] = {
-        GENERAL: _parent_step(GENERAL, study.parents.general),
-        CLINICAL: _parent_step(CLINICAL, study.parents.clinical),
-    }
     about = study.adapt.model_dump(mode="json", exclude={"starts"})
-    inputs = {"start": own.get(start, f"merge {start}"), "lesson": f"{SOURCES[study.adapt.task]} {LESSON}"}
-    inputs |= {} if start in own else {"gate": "gate"}
+    is_end = start in study.ends
+    inputs = {
+        "start": _parent_step(study, start) if is_end else f"merge {start}",
+        "lesson": f"{SOURCES[study.adapt.task]} {LESSON}",
+    }
+    inputs |= {} if is_end else {"gate": "gate"}
     return Step(f"adapt {start}", "adapt", about, inputs, _training(study.adapt.settings))
 
 
-def _parent_step(role: str, parent: Parent) -> str:
+def _parent_step(study: Study, role: str) -> str:
+    parent = study.ends[role]
     return ANCESTOR if parent.learn is None and parent.model is None else role
 
 

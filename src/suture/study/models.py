@@ -67,9 +67,8 @@ def adapt(context: Context) -> str:
     records = read_items(context.inputs["lesson"] / f"{task.name}.train.jsonl", Record)
     shots = draw_shots(records, p["shots"], p["seed"])
     settings = Training(**p["settings"]).settings()
-    supervised(
-        context.inputs["start"] / "model", shots, context.folder / "model", settings, instruction=task.instruction
-    )
+    start, out = context.inputs["start"] / "model", context.folder / "model"
+    supervised(start, shots, out, settings, instruction=task.instruction)
     return made(context)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
@@ -19,7 +19,9 @@ from suture.tasks.task import Task
 
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-GENERAL, CLINICAL, ANCESTOR = "general", "clinical", "ancestor"
+GENERAL: Final = "general"
+CLINICAL: Final = "clinical"
+ANCESTOR: Final = "ancestor"
 # Which data each task and each lesson of a parent needs.
 SOURCES: Mapping[str, str] = {
     "contrast": "instructions",
@@ -290,6 +292,10 @@ class Study(StrictModel):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def to_yaml(self) -> str:
+        """Return the study as YAML, without what was left at its default."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=120)
 
     @property
     def ends(self) -> dict[str, Parent]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +24,8 @@ from suture.tasks.registry import get_task
 
 REPLICATE = "A/A"
 EVALUATION = "evaluation: "
+ANSWERS = "answers: "
+PARENTS = ("general", "clinical")
 
 
 def answers(context: Context) -> str:
@@ -96,7 +98,7 @@ def compare_models(context: Context) -> str:
     margins = [Margin(**margin) for margin in p["margins"]]
     with _view(context) as results:
         again = results.pop(REPLICATE, None)
-        found = compare(results, against=["general", "clinical"], floors=_floors(context), margins=margins)
+        found = compare(results, against=PARENTS, floors=floor_folders(context.inputs["floors"]), margins=margins)
         rows = contrast_replicates(results["general"], again, against="general", label=REPLICATE) if again else ()
     write_comparison(context.folder / "comparison.json", found)
     write_comparison(context.folder / "replicates.json", replace(found, contrasts=rows, scores=(), axes=()))
@@ -135,9 +137,7 @@ def _workload(context: Context, name: str) -> Any:
     source = context.inputs[run["source"]]
     if task.kind == "ifeval":
         return Workload(task, source / "ifeval.jsonl")
-    parents = {
-        role.removeprefix("answers: "): path for role, path in context.inputs.items() if role.startswith("answers")
-    }
+    parents = {role.removeprefix(ANSWERS): p for role, p in context.inputs.items() if role.startswith(ANSWERS)}
     return Workload(task, read_test(name, source, run["n"]), parents if task.kind == "drift" else {})
 
 
@@ -151,28 +151,22 @@ def _size(items: Sequence[Any] | Path) -> tuple[int, int]:
 
 @contextmanager
 def _view(context: Context, tasks: set[str] | None = None) -> Iterator[dict[str, Path]]:
-    """Lay out label -> folder of the results that this step compares, of equal weights the first label only."""
-    seen: set[str] = set()
+    """Lay out label -> folder of the results that this step compares; of equal weights once, a parent before others."""
+    labels: list[str] = context.parameters["labels"]
+    held: dict[str, str] = {}
+    for label in sorted(labels, key=lambda label: label not in PARENTS):
+        about = json.loads((context.inputs[EVALUATION + label] / "evaluation.json").read_text(encoding="utf-8"))
+        if not about["skipped"]:
+            held.setdefault(REPLICATE if label == REPLICATE else about["weights_digest"], label)
     with TemporaryDirectory() as temporary:
         view: dict[str, Path] = {}
-        for number, label in enumerate(context.parameters["labels"]):
-            step = context.inputs[EVALUATION + label]
-            if not evaluated(step):
-                continue
-            about = json.loads((step / "evaluation.json").read_text(encoding="utf-8"))
-            if label != REPLICATE and about["weights_digest"] in seen:
-                continue
-            seen.add(about["weights_digest"])
+        for number, label in enumerate(label for label in labels if label in held.values()):
             view[label] = Path(temporary) / str(number)
             view[label].mkdir()
-            for place in step.iterdir():
+            for place in context.inputs[EVALUATION + label].iterdir():
                 if place.is_dir() and (tasks is None or place.name in tasks):
                     (view[label] / place.name).symlink_to(place.resolve())
         yield view
-
-
-def _floors(context: Context) -> Mapping[str, Path]:
-    return floor_folders(context.inputs["floors"])
 
 
 def _rows_digest(folders: Sequence[Path]) -> str:

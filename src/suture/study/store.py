@@ -35,6 +35,12 @@ class Store:
         self.root = root
         self.steps = root / "steps"
 
+    def check(self) -> None:
+        """Raise OutputExistsError where `root` holds files and is no study's folder."""
+        if self.root.exists() and (not self.root.is_dir() or (any(self.root.iterdir()) and not self.steps.is_dir())):
+            advice = "Name a new folder, or that of the study itself."
+            raise OutputExistsError(Problem("The folder must be new or a study's.", "other files", str(self.root), advice))
+
     def folder(self, step: Step, key: str) -> Path:
         """Return where the outputs of a step with that key stand once it is finished."""
         return self.steps / f"{step.kind}-{key[:12]}"

@@ -82,10 +82,7 @@ def prompts(context: Context) -> str:
 
 def drift(context: Context) -> str:
     """Write n records whose inputs are user turns of the test's tasks, taken from the tasks in turn."""
-    turns: list[list[Record]] = []
-    for folder in context.inputs.values():
-        for path in sorted(folder.glob("*.jsonl")):
-            turns.append(_turns(path.stem, path))
+    turns = [_turns(path) for folder in context.inputs.values() for path in sorted(folder.glob("*.jsonl"))]
     dealt = [turn[i] for i in range(max(map(len, turns))) for turn in turns if i < len(turn)]
     unique = {record.input: record for record in dealt}
     return _write(context, {"drift": first("drift", list(unique.values()), context.parameters["n"])})
@@ -128,22 +125,20 @@ def expand(path: str) -> str:
     return found
 
 
-def _turns(task: str, path: Path) -> list[Record]:
-    kind = get_task(task).kind
-    if kind == "contrast":
+def _turns(path: Path) -> list[Record]:
+    """Return the user turns of one task's items; none for tasks without a chat."""
+    task = get_task(path.stem)
+    if task.kind == "contrast":
+        bare = Record("", "instructions", "", "", "", "", "test", "Apache-2.0")
         pairs = read_items(path, ContrastPair)
-        return [_turn(pair.id, "instructions", pair.topic, pair.prompt_a) for pair in pairs]
-    if kind == "generation":
-        user = get_task(task).user_text
-        return [
-            replace(_turn(r.id, r.source, r.encounter, user(r.input)), credential=r.credential)
-            for r in read_items(path, Record)
-        ]
+        return [_turn(replace(bare, id=pair.id, encounter=pair.topic), pair.prompt_a) for pair in pairs]
+    if task.kind == "generation":
+        return [_turn(record, task.user_text(record.input)) for record in read_items(path, Record)]
     return []
 
 
-def _turn(identity: str, source: str, encounter: str, text: str) -> Record:
-    return Record(f"drift-{identity}", source, encounter, "drift", text, "", "test", "Apache-2.0")
+def _turn(record: Record, text: str) -> Record:
+    return replace(record, id=f"drift-{record.id}", section="drift", input=text, target="", facts={})
 
 
 def _whole(record: Record) -> str:

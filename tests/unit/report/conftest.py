@@ -40,7 +40,7 @@ MEASURES: dict[tuple[str, str], tuple[int, float, bool, tuple[float, ...]]] = {
         40, 0.35, False, (-3.9, -3.99, -3.49, -3.01, -2.99, -2.97, -3.02, -3.6, -3.0)
     ),
     ("clinic_summary", "fact_recall"): (24, 0.22, False, (0.21, 0.20, 0.31, 0.38, 0.44, 0.41, 0.36, 0.42, 0.55)),
-    ("clinic_summary", "fact_fabrication"): (24, 0.15, False, (0.18, 0.17, 0.19, 0.21, 0.24, 0.27, 0.25, 0.14, 0.12)),
+    ("clinic_summary", "fact_fabrication"): (24, 0.5, False, (0.8, 0.7, 0.9, 1.1, 1.4, 1.7, 1.3, 0.6, 0.5)),
     ("clinic_summary", "rougeL"): (24, 7.0, False, (14.1, 13.8, 17.9, 21.2, 22.6, 22.0, 20.1, 28.4, 33.0)),
     ("clinic_summary", "words"): (24, 20.0, False, (88, 67, 105, 121, 132, 147, 140, 41, 38)),
     ("drift", "kl_to_general"): (24, 0.04, False, (0.324, 0.0, 0.09, 0.16, 0.26, 0.41, 0.37, 0.06, 0.19)),
@@ -175,7 +175,7 @@ def make_answers(number: int, prompt: str = EXAMPLE["prompt"], reference: str = 
     scores = {
         label: {
             "fact_recall": sum(m.state == "found" for m in facts[label]) / len(FACTS),
-            "fact_fabrication": sum(m.state == "fabricated" for m in facts[label]) / len(facts[label]),
+            "fact_fabrication": float(sum(m.state == "fabricated" for m in facts[label])),
             "rougeL": 14.0 + 3 * index,
             "words": float(len(answers[label].split())),
         }
@@ -195,7 +195,12 @@ def make_report() -> ReportData:
         for label, role, method, nominal, start in zip(LABELS, ROLES, METHODS, NOMINAL, STARTS, strict=True)
     )  # fmt: skip
     path = tuple(PathPoint(m.label, m.nominal, m.realised) for m in models if m.nominal == m.nominal)
-    planning = plan_margins(MARGINS, {task: (n, n // 2) for (task, _), (n, *_) in reversed(MEASURES.items())})
+    floors = {
+        (m.task, m.metric): Score(name, m.task, m.metric, 1, 1, value, Interval(value, value, 0.95, "constant"))
+        for m in MARGINS
+        for name, value in (FLOORS.get(m.task, ("constant", 0.12)),)
+    }
+    planning = plan_margins(MARGINS, {task: (n, n // 2) for (task, _), (n, *_) in reversed(MEASURES.items())}, floors)
     realised = tuple(
         RealisedRow(a, dtype, rounding, a + off * a * (1 - a))
         for a in (0.25, 0.5, 0.75)

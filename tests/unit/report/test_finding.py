@@ -67,6 +67,10 @@ def test_a_parent_is_judged_on_what_the_other_does_better(report: ReportData) ->
     )
 
 
+def test_the_ancestor_had_nothing_to_forget(report: ReportData) -> None:
+    assert "ancestor" not in {finding.model for finding in findings(report)}
+
+
 def test_a_gate_that_was_not_accepted_has_no_headline(report: ReportData) -> None:
     assert headline(replace(report, gate=replace(report.gate, accepted=False))) is None
 

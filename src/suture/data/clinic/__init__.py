@@ -1,4 +1,4 @@
-"""The synthetic clinic: a deterministic generator of fictional encounters and of all texts and questions made from them.
+"""The synthetic clinic: a deterministic generator of fictional encounters, and of texts and questions about them.
 
     conditions.yaml   the medical table: conditions, findings, drugs, imaging
     conditions.py     the table as frozen dataclasses

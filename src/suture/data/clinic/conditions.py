@@ -37,12 +37,12 @@ class Imaging:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One diagnosis and all that the clinic's notes may say about it. Texts may carry {side} where `sites` is not empty.
+    """One diagnosis and all that the clinic's notes may say about it.
 
-    symptoms pairs the note's wording with the patient's. Conditions that share one of `groups` are never each other's wrong answer;
-    also names drug classes that would be defensible beside those of the groups.
-    setting is "clinic" or "ward"; course (ward only) lists what went well during the stay. excludes names chronic
-    illnesses that its patients do not have beside it.
+    Texts may carry {side} where `sites` is not empty. symptoms pairs the note's wording with the patient's. Conditions
+    that share one of `groups` are never each other's wrong answer; also names drug classes that would be defensible
+    beside those of the groups. setting is "clinic" or "ward"; course (ward only) lists what may go well during the stay.
+    excludes names chronic illnesses that its patients do not have beside it.
     """
 
     name: str
@@ -107,12 +107,15 @@ def _orders(text: str) -> tuple[Drug, ...]:
 
 
 def _condition(row: dict[str, Any]) -> Condition:
-    imaging = row.pop("imaging", None)
-    symptoms = tuple(tuple(part.strip() for part in text.split("|")) for text in row.pop("symptoms"))
-    drugs = tuple(order for text in row.pop("drugs") for order in _orders(text))
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    study = Imaging(**{k: tuple(v) if isinstance(v, list) else v for k, v in imaging.items()}) if imaging else None
-    return Condition(**plain, symptoms=symptoms, drugs=drugs, imaging=study)
+    texts = _frozen(row)
+    texts["symptoms"] = tuple(tuple(part.strip() for part in text.split("|")) for text in row["symptoms"])
+    texts["drugs"] = tuple(order for text in row["drugs"] for order in _orders(text))
+    texts["imaging"] = Imaging(**_frozen(row["imaging"])) if "imaging" in row else None
+    return Condition(**texts)
+
+
+def _frozen(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
 
 
 @cache

@@ -93,7 +93,8 @@ def facts(encounter: Encounter) -> dict[str, Any]:
         "diagnosis": encounter.diagnosis,
         "drugs": [drug_fact(drug) for drug in orders],
         "laterality": [{"site": site, "side": encounter.side} for site in encounter.sites],
-        "present": [encounter.complaint, *(note for note, _ in encounter.symptoms)] + [*encounter.signs, *encounter.image_findings],
+        "present": [encounter.complaint, *(note for note, _ in encounter.symptoms)]
+        + [*encounter.signs, *encounter.image_findings],
         "negated": [*encounter.denied, *encounter.absent, *encounter.image_absent],
         "follow_up": encounter.follow_up,
     }

@@ -55,7 +55,7 @@ def _history(encounter: Encounter, rng: Random) -> tuple[str, str]:
     )
     reports = rng.choice((f"Reports {symptoms}.", f"Notes {symptoms}.", f"Associated with {symptoms}."))
     denies = rng.choice((f"Denies {listed(encounter.denied, 'or')}.", sentence(negated(encounter.denied, rng))))
-    header = rng.choice(("HPI", "HISTORY OF PRESENT ILLNESS", "SUBJECTIVE"))
+    header = rng.choice(("HPI", "HISTORY", "SUBJECTIVE"))
     return header, " ".join((sentence(opening), reports, denies))
 
 
@@ -70,7 +70,7 @@ def _past(encounter: Encounter, rng: Random) -> tuple[str, str]:
                 f"{sentence(encounter.home_illness)} Home medication: {encounter.home}.",
             )
         )
-    return rng.choice(("PMH", "PAST HISTORY AND MEDICATIONS", "MEDICATIONS")), " ".join(shuffled((history, home), rng))
+    return rng.choice(("PMH", "BACKGROUND", "MEDICATIONS")), " ".join(shuffled((history, home), rng))
 
 
 def _vitals(encounter: Encounter, rng: Random) -> tuple[str, str]:
@@ -90,7 +90,9 @@ def _imaging(encounter: Encounter, rng: Random) -> tuple[str, str]:
 
 
 def _plan(encounter: Encounter, rng: Random) -> tuple[str, str]:
-    start = rng.choice((f"Start {encounter.started}.", f"Started on {encounter.started}.", f"Begin {encounter.started}."))
+    start = rng.choice(
+        (f"Start {encounter.started}.", f"Started on {encounter.started}.", f"Begin {encounter.started}.")
+    )
     steps = [sentence(step) for step in encounter.plan]
     if encounter.home:
         steps.append(f"Continue {encounter.home.drug}.")

@@ -13,7 +13,18 @@ from suture.data.records import Choice
 OPTIONS = 4
 # Classes that could be given for comfort in almost any condition.
 SYMPTOMATIC = frozenset({"analgesic", "steroid"})
-INTERVALS = ("3 days", "5 days", "1 week", "10 days", "2 weeks", "3 weeks", "4 weeks", "6 weeks", "2 months", "3 months")
+INTERVALS = (
+    "3 days",
+    "5 days",
+    "1 week",
+    "10 days",
+    "2 weeks",
+    "3 weeks",
+    "4 weeks",
+    "6 weeks",
+    "2 months",
+    "3 months",
+)
 OTHER_SITES = ("elbow", "hip", "thumb", "thigh")
 
 # A question without its banner, the right option, and the wrong ones.
@@ -39,9 +50,7 @@ def questions(encounters: Iterable[Encounter], seed: int) -> list[Choice]:
             answer = positions.pop()
             options = rng.sample(wrong, OPTIONS - 1)
             options.insert(answer, right)
-            asked.append(
-                Choice(f"{encounter.id}-{kind}", encounter.id, f"{BANNER} {stem}", tuple(options), answer)
-            )
+            asked.append(Choice(f"{encounter.id}-{kind}", encounter.id, f"{BANNER} {stem}", tuple(options), answer))
     return asked
 
 
@@ -73,11 +82,15 @@ def _side(encounter: Encounter, rng: Random) -> Asked | None:
     other = "left" if encounter.side == "right" else "right"
     old = rng.choice([name for name in OTHER_SITES if name != site])
     stem = f"{sentence(article(encounter.patient))[:-1]} with {encounter.complaint}. Old scar on the {other} {old}."
-    return f"{stem} Where is the complaint?", f"{encounter.side} {site}", [
-        f"{other} {site}",
-        f"{encounter.side} {old}",
-        f"{other} {old}",
-    ]
+    return (
+        f"{stem} Where is the complaint?",
+        f"{encounter.side} {site}",
+        [
+            f"{other} {site}",
+            f"{encounter.side} {old}",
+            f"{other} {old}",
+        ],
+    )
 
 
 def _negated(encounter: Encounter, rng: Random) -> Asked:
@@ -131,7 +144,9 @@ def _image(encounter: Encounter, rng: Random) -> Asked | None:
     if not encounter.image_study:
         return None
     condition = knowledge().condition(encounter.condition)
-    pool = [other.imaging.findings[0] for other in _unlike(condition, rng, len(knowledge().conditions)) if other.imaging]
+    pool = [
+        other.imaging.findings[0] for other in _unlike(condition, rng, len(knowledge().conditions)) if other.imaging
+    ]
     stem = f"{sentence(encounter.image_study)[:-1]} in {encounter.diagnosis}. Which finding is typical?"
     wrong = [text.format(side=encounter.side or "left", mm=4) for text in pool[: OPTIONS - 1]]
     return stem, encounter.image_findings[0], wrong

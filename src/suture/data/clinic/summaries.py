@@ -70,7 +70,9 @@ def _dialogue(encounter: Encounter, rng: Random) -> Rendering:
     denied, sign = encounter.denied[: rng.randint(1, 2)], encounter.signs[0]
     home = f"{sentence(str(encounter.home))}" if encounter.home else rng.choice(("Nothing.", "No tablets at all."))
     other = {"left": "right", "right": "left"}.get(encounter.side)
-    aside = rng.choice((*SMALL_TALK, (f"And the {other} side?", "That one is fine."))) if other else rng.choice(SMALL_TALK)
+    aside = (
+        rng.choice((*SMALL_TALK, (f"And the {other} side?", "That one is fine."))) if other else rng.choice(SMALL_TALK)
+    )
     asked = [
         (rng.choice(("Anything else?", "What else do you notice?")), sentence(lay)),
         rng.choice(

@@ -59,27 +59,43 @@ def vocabulary(facts: Iterable[Mapping[str, Any]]) -> Vocabulary:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The claims of one answer against a record: those wanted and stated, wanted and missing, made up."""
+
+    stated: frozenset[Claim]
+    missing: frozenset[Claim]
+    made_up: frozenset[Claim]
+
+
 def scores(response: str, facts: Mapping[str, Any], source: str, words: Vocabulary) -> dict[str, float]:
     """Return fact_recall in [0, 1] (NaN where the record states no fact) and fact_fabrication (a count; NaN likewise).
 
     source is the input text: what it states is not made up, even where the record's `facts` do not list it.
     """
-    known = _record_claims(facts)
-    if not known:
+    if not _record_claims(facts):
         return {"fact_recall": float("nan"), "fact_fabrication": float("nan")}
+    found = judge(response, facts, source, words)
+    wanted = len(found.stated) + len(found.missing)
+    recall = len(found.stated) / wanted if wanted else float("nan")
+    return {"fact_recall": recall, "fact_fabrication": float(len(found.made_up))}
+
+
+def judge(response: str, facts: Mapping[str, Any], source: str, words: Vocabulary) -> Judged:
+    """Return which of the record's claims the response states, which it lacks, and which it makes up."""
+    known = _record_claims(facts)
     stated = claims(response, words)
     wanted = {claim for claim in known if claim[0] != "present"}
-    recall = len(wanted & stated) / len(wanted) if wanted else float("nan")
     denied = {claim[1] for claim in known if claim[0] == "negated"}
     mentioned = {name for _, _, name in _mentions(source.lower(), words.findings)}
     grounded = known | claims(source, words)
-    made_up = [
+    made_up = {
         claim
         for claim in stated
         if (claim[0] == "present" and (claim[1] in denied or (claim not in known and claim[1] not in mentioned)))
         or (claim[0] in ("drug", "dose", "side", "follow_up") and claim not in grounded)
-    ]
-    return {"fact_recall": recall, "fact_fabrication": float(len(made_up))}
+    }
+    return Judged(frozenset(wanted & stated), frozenset(wanted - stated), frozenset(made_up))
 
 
 def claims(text: str, words: Vocabulary) -> set[Claim]:

@@ -35,7 +35,7 @@ def _wordnet() -> Any:
     from nltk.corpus.reader import WordNetCorpusReader
 
     class English(WordNetCorpusReader):  # type: ignore[misc]
-        """WordNet alone: no mapping to the version that other languages refer to, for which NLTK would want a copy more."""
+        """Without the mapping for other languages, for which NLTK would want a second copy."""
 
         def map_wn(self, version: str = "wordnet") -> None:
             return None

@@ -36,7 +36,8 @@ function pointTrace(model) {
 }
 
 // Where a label may stand around its point: x anchor, y anchor, shifts in pixels; the first that is free is taken.
-const PLACES = [["left", "bottom", 8, 5], ["right", "bottom", -8, 5], ["left", "top", 8, -5], ["right", "top", -8, -5], ["center", "bottom", 0, 14], ["center", "top", 0, -14]];
+const PLACES = [["left", "bottom", 8, 5], ["right", "bottom", -8, 5], ["left", "top", 8, -5], ["right", "top", -8, -5], ["center", "bottom", 0, 14],
+  ["center", "top", 0, -14], ["left", "bottom", 8, 20], ["right", "bottom", -8, 20], ["left", "top", 8, -20], ["right", "top", -8, -20]];
 
 function labelOf(model) {
   const stop = page.path[onPath.get(model.label)];
@@ -98,7 +99,7 @@ function drawCurve() {
   const layout = plainLayout({
     margin: { l: 62, r: 16, t: 8, b: 52 },
     xaxis: { title: { text: axisTitle(xKey), standoff: 12 }, autorange: direction(xKey) },
-    yaxis: { title: { text: axisTitle(yKey), standoff: 12 }, autorange: direction(yKey) },
+    yaxis: { title: { text: curve.clientWidth < 480 ? page.metrics[yKey].label : axisTitle(yKey), standoff: 12 }, autorange: direction(yKey) },
   });
   ring = { trace: traces.length - 1, x: null, y: null };
   Plotly.react(curve, traces, layout, plotConfig);

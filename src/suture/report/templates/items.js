@@ -11,6 +11,20 @@ function idList(ids, metricKey) {
   }));
 }
 
+const opened = new Set(page.axes.map((axis) => axis.key)); // judged measures start open; the reader's choice is kept
+
+function itemDetails(row) {
+  const details = element("details");
+  details.open = opened.has(row.key);
+  details.addEventListener("toggle", () => opened[details.open ? "add" : "delete"](row.key));
+  const counts = [element("b", "lost", `${row.lost.length} lost`), ", ", element("b", "won", `${row.gained.length} gained`), ` of ${row.n}`];
+  details.append(element("summary", "", `${page.metrics[row.key].label}: `, ...counts));
+  for (const [name, style] of [["lost", "lost"], ["gained", "won"]]) {
+    if (row[name].length) details.append(element("b", `${style} small`, name), idList(row[name], row.key));
+  }
+  return details;
+}
+
 function showItems(index) {
   const { model } = page.path[index];
   const parents = [...new Set(page.items.map((row) => row.against))];
@@ -18,14 +32,7 @@ function showItems(index) {
     const rows = page.items.filter((row) => row.model === model && row.against === parent);
     const block = element("div", "", element("h3", "", `${model} against ${parent}`));
     if (!rows.length) block.append(element("p", "mute", "This is the parent itself."));
-    for (const row of rows) {
-      const opened = element("details", "");
-      const counts = [element("b", "lost", `${row.lost.length} lost`), ", ", element("b", "won", `${row.gained.length} gained`), ` of ${row.n}`];
-      opened.append(element("summary", "", `${page.metrics[row.key].label}: `, ...counts));
-      if (row.lost.length) opened.append(element("b", "lost", "lost"), idList(row.lost, row.key));
-      if (row.gained.length) opened.append(element("b", "won", "gained"), idList(row.gained, row.key));
-      block.append(opened);
-    }
+    block.append(...rows.map(itemDetails));
     return block;
   }));
 }

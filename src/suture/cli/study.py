@@ -1,0 +1,181 @@
+"""`suture study run|plan|status|clean`: one YAML file that names models, merges, shots, tasks and margins, run to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from suture.study.build import Built
+    from suture.study.finished import Finished
+    from suture.study.schema import Study
+    from suture.study.store import Store
+
+app = typer.Typer(help="Run a study: parents, merges, adaptation, evaluation, comparison, report.", no_args_is_help=True)
+
+StudyFile = Annotated[Path, typer.Argument(help="The study, a YAML file.")]
+Folder = Annotated[Path, typer.Argument(help="The folder of a study that was run.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Where to write; runs/<name> by default.")]
+Data = Annotated[str | None, typer.Option("--data", help="The folder Main-Dataset of MTS-Dialog.")]
+AncestorOption = Annotated[str | None, typer.Option("--ancestor", help="Another ancestor: a folder or hub id.")]
+Full = Annotated[bool, typer.Option("--full", help="The full protocol: all items, long answers.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Worker processes, one core each.")]
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    out: Out = None,
+    data: Data = None,
+    ancestor: AncestorOption = None,
+    full: Full = False,
+    workers: Workers = 2,
+    text: Annotated[bool, typer.Option("--text/--no-text", help="Prompts and answers in report.html.")] = True,
+) -> None:
+    """Run STUDY: what is finished already is not computed again. Writes report.html and comparison.json."""
+    from suture.cli.console import console
+    from suture.cli.progress import progress
+    from suture.study.finished import Finished
+    from suture.study.kinds import kinds
+    from suture.study.runner import run as run_graph
+
+    done = _planned(study, out, data, ancestor, full, workers)
+    with progress():
+        found = run_graph(done.built.graph, kinds(), done.store, workers=workers)
+    _show(Finished(done.study, done.built, done.store, found), text=text)
+    console().print(f"models in {done.store.root / 'models'}", highlight=False)
+
+
+@app.command()
+def plan(
+    study: StudyFile,
+    out: Out = None,
+    data: Data = None,
+    ancestor: AncestorOption = None,
+    full: Full = False,
+    workers: Workers = 2,
+) -> None:
+    """Show what STUDY will run and what each axis can show at its n; computes the texts and their floors, no model."""
+    _planned(study, out, data, ancestor, full, workers)
+
+
+@app.command()
+def status(folder: Folder) -> None:
+    """List the steps of the study in FOLDER: which are finished, in what time and memory."""
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    from suture.cli.console import console
+    from suture.study.kinds import kinds
+
+    _, built, store = _opened(folder)
+    found = store.finished(built.graph, kinds())
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("step", "state", "seconds", "peak memory", "folder"):
+        table.add_column(column, justify="right" if column in ("seconds", "peak memory") else "left")
+    for step in built.graph:
+        done = found.get(step.name)
+        if done is None:
+            table.add_row(step.name, "to do", "", "", "")
+        else:
+            place = store.folder(step, done.key).name
+            table.add_row(step.name, "done", f"{done.seconds:.1f}", decimal(done.peak_memory), place)
+    console().print(table)
+    console().print(f"{len(found)} of {len(built.graph)} steps are done")
+
+
+@app.command()
+def clean(folder: Folder) -> None:
+    """Remove the steps and results in FOLDER that its study does not use any more."""
+    from suture.cli.console import console
+    from suture.study.kinds import kinds
+
+    _, built, store = _opened(folder)
+    with store.locked():
+        removed = store.clean(built.graph, kinds())
+    for path in removed:
+        console().print(f"removed {path}", highlight=False, markup=False)
+    console().print(f"{len(removed)} folders removed")
+
+
+def report(
+    folder: Folder,
+    text: Annotated[bool, typer.Option("--text/--no-text", help="Prompts and answers in report.html.")] = True,
+) -> None:
+    """Write report.html of the finished study in FOLDER again and print its tables."""
+    from suture.errors import Problem, UsageError
+    from suture.study.finished import Finished
+    from suture.study.kinds import kinds
+
+    study, built, store = _opened(folder)
+    found = store.finished(built.graph, kinds())
+    if len(found) < len(built.graph):
+        got = f"{len(built.graph) - len(found)} steps to do"
+        advice = f"Run: suture study run {folder / 'study.yaml'} --out {folder}"
+        raise UsageError(Problem("A report needs a finished study.", got, str(folder), advice))
+    _show(Finished(study, built, store, found), text=text)
+
+
+def _planned(
+    path: Path, out: Path | None, data: str | None, ancestor: str | None, full: bool, workers: int
+) -> Finished:
+    """Run the quick steps that planning needs and print the plan."""
+    from suture.cli.progress import progress
+    from suture.study.build import build
+    from suture.study.finished import Finished, keep_study
+    from suture.study.kinds import kinds
+    from suture.study.runner import run as run_graph
+    from suture.study.schema import load_study
+    from suture.study.store import Store
+
+    study = load_study(path, full=full, data=data, ancestor=ancestor)
+    built, store = build(study), Store(out or Path("runs") / study.name)
+    store.check()
+    with progress():
+        found = run_graph(built.planning, kinds(), store, workers=workers)
+    keep_study(study, store)
+    done = Finished(study, built, store, found)
+    _show_plan(done)
+    return done
+
+
+def _opened(folder: Path) -> tuple[Study, Built, Store]:
+    from suture.study.build import build
+    from suture.study.schema import load_study
+    from suture.study.store import Store
+
+    study = load_study(folder / "study.yaml")
+    return study, build(study), Store(folder)
+
+
+def _show_plan(done: Finished) -> None:
+    from rich.table import Table
+
+    from suture.cli.console import console
+    from suture.report.tables import planning_table
+    from suture.report.terminal import draw
+    from suture.study.finished import planned
+
+    table = Table(title=done.study.title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    for column in ("model", "role", "made by", "answers"):
+        table.add_column(column)
+    for entry in done.built.entries:
+        made = entry.method + (f" of {entry.start}" if entry.start else "")
+        table.add_row(entry.label, entry.role, made, ", ".join(entry.tasks))
+    shown: list[Any] = [table, "", draw(planning_table(planned(done)))]
+    for part in shown:
+        console().print(part)
+    console().print(f"{len(done.built.graph)} steps in {done.store.root}", highlight=False, markup=False)
+
+
+def _show(done: Finished, *, text: bool) -> None:
+    from suture.cli.console import console
+    from suture.report.terminal import comparison_table
+    from suture.study.finished import publish, reported
+
+    data = reported(done)
+    console().print(comparison_table(data))
+    for path in publish(done, data, text=text):
+        console().print(f"wrote {path}", highlight=False, markup=False)

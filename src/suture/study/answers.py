@@ -1,0 +1,74 @@
+"""What every model answered to the same prompt, beside the reference and the facts: the report's side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suture.data.records import Record
+from suture.report.data import AnswerSet, FactMark, FactState
+from suture.study.texts import read_test
+from suture.tasks.registry import get_task
+
+if TYPE_CHECKING:
+    from suture.evaluate.items import ItemRow
+    from suture.evaluate.metrics.facts import Vocabulary
+
+SHOWN = 48  # items of a task: a report of the full protocol must still open
+Rows = Mapping[str, Mapping[str, "ItemRow"]]
+
+
+def answer_sets(name: str, source: Path, folders: Mapping[str, Path]) -> Iterator[AnswerSet]:
+    """Yield one set an item of the task `name`, none for a task without written answers.
+
+    source is the folder of the task's items, folders maps a label to the folder of its evaluation.
+    """
+    from suture.evaluate.items import read_rows
+
+    kind = get_task(name).kind
+    present = {label: folder / name for label, folder in folders.items() if (folder / name).is_dir()}
+    if kind in ("ifeval", "generation") and present:
+        rows = {label: {row.item_id: row for row in read_rows(folder)} for label, folder in present.items()}
+        asked = {item for table in rows.values() for item in table}
+        yield from (
+            _instructed(name, source, asked, rows) if kind == "ifeval" else _summarised(name, source, asked, rows)
+        )
+
+
+def _instructed(name: str, source: Path, asked: set[str], rows: Rows) -> Iterator[AnswerSet]:
+    prompts = [json.loads(line) for line in (source / "ifeval.jsonl").read_text(encoding="utf-8").splitlines()]
+    for prompt in [prompt for prompt in prompts if str(prompt["key"]) in asked][:SHOWN]:
+        answers, scores = _of(str(prompt["key"]), rows)
+        wanted = "Instructions: " + ", ".join(prompt["instruction_id_list"])
+        yield AnswerSet(name, str(prompt["key"]), prompt["prompt"], wanted, answers, scores)
+
+
+def _summarised(name: str, source: Path, asked: set[str], rows: Rows) -> Iterator[AnswerSet]:
+    from suture.evaluate.metrics.facts import vocabulary
+
+    records: list[Record] = read_test(name, source, None)
+    words = vocabulary(record.facts for record in records)
+    for record in [record for record in records if record.id in asked][:SHOWN]:
+        answers, scores = _of(record.id, rows)
+        marks = {label: _marks(answer, record, words) for label, answer in answers.items()} if record.facts else {}
+        prompt = get_task(name).user_text(record.input)
+        yield AnswerSet(name, record.id, prompt, record.target, answers, scores, marks)
+
+
+def _of(item: str, rows: Rows) -> tuple[dict[str, str], dict[str, Mapping[str, float]]]:
+    found = {label: table[item] for label, table in rows.items() if item in table}
+    return {label: row.response for label, row in found.items()}, {label: row.scores for label, row in found.items()}
+
+
+def _marks(answer: str, record: Record, words: Vocabulary) -> tuple[FactMark, ...]:
+    from suture.evaluate.metrics.facts import judge
+
+    found = judge(answer, record.facts, record.input, words)
+    states: tuple[tuple[FactState, frozenset[tuple[str, ...]]], ...] = (
+        ("found", found.stated),
+        ("missing", found.missing),
+        ("fabricated", found.made_up),
+    )
+    return tuple(FactMark(claim[0], " ".join(claim[1:]), state) for state, claims in states for claim in sorted(claims))

@@ -1,0 +1,238 @@
+"""A study's finished steps -> what a reader gets: the plan before the run, the report after it, links to the models."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blake3 import blake3
+
+from suture.compare.gate import Gate
+from suture.compare.verdicts import Comparison
+from suture.report.data import AnswerSet, ModelCard, PathPoint, Provenance, RealisedRow, ReportData
+from suture.study.answers import answer_sets
+from suture.study.build import ROUNDINGS, Built, Entry, rounding_step, source_step
+from suture.study.models import weights_of
+from suture.study.schema import ANCESTOR, CLINICAL, GENERAL, Study
+from suture.study.scores import evaluated, floor_folders, read_compared, read_gate
+from suture.study.store import Done, Store
+from suture.tasks.registry import get_task
+
+if TYPE_CHECKING:
+    from suture.compare.power import PlanningRow
+
+PACKAGES = ("suture", "torch", "transformers", "numpy", "numba", "trl", "peft", "lm_eval", "sacrebleu", "nltk")
+NO_COMPARISON = Comparison((), (), {}, (), (), (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A study and what has been computed of it."""
+
+    study: Study
+    built: Built
+    store: Store
+    found: Mapping[str, Done]
+
+    def folder(self, step: str) -> Path:
+        """Return the folder of a finished step."""
+        return self.store.folder(self.built.graph[step], self.found[step].key)
+
+    def manifest(self, step: str) -> dict[str, Any]:
+        """Return the manifest of a merge or of a rounding."""
+        folder = self.folder(step)
+        path = folder / "manifest.json"
+        return dict(json.loads((path if path.is_file() else folder / "model" / "manifest.json").read_text()))
+
+    def has_answers(self, entry: Entry) -> bool:
+        """Say whether a model was evaluated: the gate may have kept it from being so."""
+        return evaluated(self.folder(f"evaluate {entry.label}"))
+
+
+def planned(done: Finished) -> ReportData:
+    """Return a report of nothing but the plan: what each axis can show at this n. Needs the planning steps only."""
+    no_gate = Gate(False, (), "not asked yet")
+    return _report(done, NO_COMPARISON, no_gate)
+
+
+def reported(done: Finished) -> ReportData:
+    """Return the whole report of a finished study."""
+    comparison, replicates = read_compared(done.folder("compare"))
+    data = _report(done, comparison, read_gate(done.folder("gate")))
+    cards = tuple(_cards(done))
+    return replace(
+        data,
+        notes=(*done.study.notes, *_notes(done)),
+        models=cards,
+        path=_path(cards, comparison),
+        answers=tuple(_answers(done)),
+        realised=tuple(_realised(done)),
+        replicates=replicates,
+    )
+
+
+def keep_study(study: Study, store: Store) -> None:
+    """Write study.yaml into the study's folder, as it was run: with its full protocol or another ancestor filled in."""
+    _replace(store.root / "study.yaml", study.to_yaml().encode())
+
+
+def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Path, Path]:
+    """Write report.html and comparison.json and link the models by name; return the two paths."""
+    from suture.report.html import write_report
+
+    root = done.store.root
+    report, comparison = root / "report.html", root / "comparison.json"
+    write_report(report, data, text=text)
+    _replace(comparison, (done.folder("compare") / "comparison.json").read_bytes())
+    (root / "models").mkdir(exist_ok=True)
+    for entry in done.built.entries:
+        model = done.folder(entry.step) / "model"
+        if entry.role != "replicate" and model.exists():
+            _link(root / "models" / entry.label.replace(",", "").replace(" ", "-"), model)
+    return report, comparison
+
+
+def _report(done: Finished, comparison: Comparison, gate: Gate) -> ReportData:
+    return ReportData(
+        title=done.study.title,
+        synthetic=done.study.synthetic,
+        notes=done.study.notes,
+        models=(),
+        path=(),
+        comparison=comparison,
+        task_axes={name: get_task(name).axis for name in done.study.evaluation.tasks},
+        planning=_planning(done),
+        answers=(),
+        gate=gate,
+        realised=(),
+        provenance=_provenance(done),
+    )
+
+
+def _planning(done: Finished) -> tuple[PlanningRow, ...]:
+    from suture.compare.axes import score_floors
+    from suture.compare.power import plan_margins
+
+    folder = done.folder("floors")
+    sizes = {task: (n, clusters) for task, (n, clusters) in json.loads((folder / "sizes.json").read_text()).items()}
+    margins = [entry.margin() for entry in done.study.margins]
+    return plan_margins(margins, sizes, score_floors(floor_folders(folder)))
+
+
+def _answers(done: Finished) -> Iterator[AnswerSet]:
+    shown = [entry for entry in done.built.entries if entry.role != "replicate" and done.has_answers(entry)]
+    folders = {entry.label: done.folder(f"evaluate {entry.label}") for entry in shown}
+    for name in done.study.evaluation.tasks:
+        yield from answer_sets(name, done.folder(source_step(name)), folders)
+
+
+def _cards(done: Finished) -> Iterator[ModelCard]:
+    seen: dict[str, str] = {}
+    for entry in done.built.entries:
+        if entry.role == "replicate":
+            continue
+        folder = done.folder(entry.step)
+        digest = weights_of(folder) if (folder / "model.json").is_file() else ""
+        notes = list(_card_notes(done, entry, seen.setdefault(digest, entry.label)))
+        yield ModelCard(
+            label=entry.label,
+            role=entry.role,
+            method=entry.method,
+            nominal=entry.nominal,
+            realised=_coefficient(done, entry),
+            weights_digest=digest,
+            recipe=_recipe(done, entry),
+            note=" ".join(notes),
+            start=entry.start,
+        )
+
+
+def _card_notes(done: Finished, entry: Entry, first: str) -> Iterator[str]:
+    if entry.merge is not None:
+        manifest = done.manifest(entry.step)
+        if manifest["arc_tensors"] is not None:
+            yield f"{manifest['arc_tensors']} of {len(manifest['tensors'])} tensors took the arc."
+    if first != entry.label:
+        yield f"The same weights as {first}, hence not evaluated twice."
+    if not done.has_answers(entry):
+        yield "Not evaluated: the gate was not passed."
+
+
+def _coefficient(done: Finished, entry: Entry) -> float:
+    if entry.merge is None or math.isnan(entry.nominal):
+        return entry.nominal
+    found = (done.manifest(entry.step)["realised"] or {}).get("coefficient")
+    return math.nan if found is None else float(found)
+
+
+def _recipe(done: Finished, entry: Entry) -> str:
+    if entry.merge is None:
+        return ""
+    return entry.merge.recipe({name: name for name in (GENERAL, CLINICAL, ANCESTOR)}, dtype="float32").to_yaml()
+
+
+def _path(cards: tuple[ModelCard, ...], comparison: Comparison) -> tuple[PathPoint, ...]:
+    points = [card for card in cards if not math.isnan(card.nominal) and card.label in comparison.models]
+    return tuple(PathPoint(c.label, c.nominal, c.realised) for c in sorted(points, key=lambda card: card.nominal))
+
+
+def _realised(done: Finished) -> Iterator[RealisedRow]:
+    for entry in done.built.entries:
+        if entry.merge is None or entry.merge.method != "linear" or math.isnan(entry.nominal):
+            continue
+        yield RealisedRow(entry.nominal, "float32", "", _coefficient(done, entry))
+        for rounding in ROUNDINGS if done.study.record_rounding else ():
+            found = done.manifest(rounding_step(entry.merge, rounding))["realised"]["coefficient"]
+            value = math.nan if found is None else found
+            yield RealisedRow(entry.nominal, str(done.study.record_rounding), rounding, value)
+
+
+def _notes(done: Finished) -> Iterator[str]:
+    for card in _cards(done):
+        if card.note:
+            yield f"{card.label}: {card.note}"
+
+
+def _provenance(done: Finished) -> Provenance:
+    text = done.study.to_yaml()
+    root = done.store.root.name
+    manifests = {
+        entry.label: blake3((done.folder(entry.step) / "model" / "manifest.json").read_bytes()).hexdigest()
+        for entry in done.built.entries
+        if entry.merge is not None and entry.step in done.found
+    }
+    return Provenance(
+        study=text,
+        study_digest=blake3(text.encode()).hexdigest(),
+        versions={"python": platform.python_version(), **dict(_versions())},
+        manifests=manifests,
+        commands=(f"suture study run {root}/study.yaml --out {root}", f"suture digest {root}/models/general"),
+    )
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            continue
+
+
+def _replace(path: Path, content: bytes) -> None:
+    staging = path.with_name(path.name + ".partial")
+    staging.write_bytes(content)
+    staging.replace(path)
+
+
+def _link(link: Path, model: Path) -> None:
+    """Point `link` at `model`, relative to itself, so that the study's folder may move."""
+    staging = link.with_name(f".{link.name}.partial")
+    staging.unlink(missing_ok=True)
+    staging.symlink_to(Path("..") / model.relative_to(link.parent.parent))
+    staging.replace(link)

@@ -1,0 +1,69 @@
+"""The bits of every merge method and every rounding, as they have been: a change of any is a change of all merges.
+
+`python tests/golden/test_methods.py` writes the file anew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from suture import kernels
+from suture.methods.registry import METHODS, get_method, whole_tensor
+
+GOLDEN = Path(__file__).with_name("methods.json")
+SIZE = 70_001  # more than one segment, no multiple of the lanes
+PAIR: dict[str, Any] = {"weight": (0.75, -0.5), "lambda_": 0.9, "normalize": False}
+CASES: dict[str, dict[str, Any]] = {
+    "linear": {"weight": (0.5, 0.3, 0.2), "normalize": True},
+    "slerp": {"t": 0.3},
+    "task_arithmetic": PAIR,
+    "nearswap": {"t": 0.01},
+    "dare_linear": {**PAIR, "density": (0.6, 0.1), "rescale": "l1"},
+}
+
+
+def inputs(count: int) -> list[NDArray[np.float32]]:
+    """Numbers in [-1/8, 1/8) from integer arithmetic alone: exact in fp32, the same everywhere."""
+    index = np.arange(SIZE, dtype=np.uint64)
+    hashed = [(index * np.uint64(2654435761 + 97 * i) + np.uint64(i)) % np.uint64(2**24) for i in range(count)]
+    return [((words.astype(np.int64) - 2**23) / 2.0**26).astype(np.float32) for words in hashed]
+
+
+def merge_digest(name: str) -> str:
+    method = get_method(name)
+    given = inputs(min(method.info.max_inputs or 3, 3))
+    out = whole_tensor(method, given, params=CASES[name], name="w", seed=42, backend=kernels)
+    return blake3(out.tobytes()).hexdigest()
+
+
+def rounding_digest(dtype: str, rounding: str) -> str:
+    [values] = inputs(1)
+    stored = np.empty(SIZE, np.uint16)
+    key = kernels.random_key(42, "w", "rounding")
+    kernels.narrow(values * np.float32(1 / 3), dtype, stored, rounding=rounding, key=key, start=0)
+    return blake3(stored.tobytes()).hexdigest()
+
+
+def digests() -> dict[str, str]:
+    rounded = {f"{d} {r}": rounding_digest(d, r) for d in ("BF16", "F16") for r in ("nearest", "stochastic")}
+    return {**{name: merge_digest(name) for name in CASES}, **rounded}
+
+
+def test_every_method_has_a_golden_case() -> None:
+    assert set(CASES) == set(METHODS)
+
+
+@pytest.mark.parametrize(("name", "digest"), json.loads(GOLDEN.read_text()).items())
+def test_bits_are_as_they_were(name: str, digest: str) -> None:
+    assert (merge_digest(name) if name in CASES else rounding_digest(*name.split())) == digest
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(digests(), indent=2) + "\n")

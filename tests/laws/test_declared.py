@@ -1,0 +1,117 @@
+"""Laws that a merge method declares in its MethodInfo; each runs for each method that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+from cases import Params, merged, most_inputs, same_bits, some_params, tensors
+from numpy.typing import NDArray
+
+from suture import kernels
+from suture.methods.registry import METHODS, Method, get_method, whole_tensor
+
+
+def identity(method: Method) -> None:
+    """Merging a model with itself returns its bits."""
+    for count in range(method.info.min_inputs, most_inputs(method) + 1):
+        [x] = tensors(1)
+        assert same_bits(merged(method, [x] * count, some_params(method, count)), x)
+
+
+ENDPOINTS: Mapping[str, list[tuple[Params, int]]] = {
+    "linear": [({"weight": (1.0, 0.0)}, 0), ({"weight": (0.0, 3.0)}, 1)],
+    "slerp": [({"t": 0.0}, 0), ({"t": 1.0}, 1)],
+    "task_arithmetic": [({"weight": (0.0,)}, 0), ({"weight": (1.0,)}, 1), ({"weight": (3.0,), "lambda_": 0.0}, 0)],
+    "nearswap": [({"t": 0.0}, 0), ({"t": 1e30}, 1)],
+    "dare_linear": [({"weight": (0.0,)}, 0), ({"weight": (1.0,), "density": (1.0,)}, 1)],
+}
+
+
+def endpoints(method: Method) -> None:
+    """At the ends of its range the result is one input, bit for bit, near parents or far."""
+    for apart in (0.003, 5.0):
+        given = tensors(2, apart=apart)
+        for params, index in ENDPOINTS[method.info.name]:
+            assert same_bits(merged(method, given, some_params(method, 2, **params)), given[index])
+
+
+def permutation(method: Method) -> None:
+    """The order of the models does not matter, but for rounding."""
+    first = method.info.first_model
+    given = tensors(3)
+    params = some_params(method, 3)
+    per_model = {p.argument for p in method.info.parameters if p.per_model}
+    turned = {name: value[::-1] if name in per_model else value for name, value in params.items()}
+    out = merged(method, [*given[:first], *given[first:][::-1]], turned)
+    np.testing.assert_allclose(out, merged(method, given, params), rtol=1e-6, atol=1e-6)
+
+
+def scale(method: Method) -> None:
+    """Inputs times a power of two give the output times that power, bit for bit."""
+    given = [x[3:] for x in tensors(most_inputs(method))]
+    params = some_params(method, len(given))
+    out = merged(method, [x * np.float32(8) for x in given], params)
+    assert same_bits(out, merged(method, given, params) * np.float32(8))
+
+
+def reversal(method: Method) -> None:
+    """From the other end, at 1 - t, the same point is reached."""
+    x, y = tensors(2)
+    there, back = merged(method, [x, y], {"t": 0.25}), merged(method, [y, x], {"t": 0.75})
+    np.testing.assert_allclose(there, back, rtol=1e-6, atol=1e-6)
+
+
+def straight_at_a_small_angle(method: Method) -> None:
+    """Close parents: equal to linear, bit for bit."""
+    given = tensors(2, apart=0.01)
+    straight = merged(get_method("linear"), given, {"weight": (0.75, 0.25), "normalize": True})
+    assert same_bits(merged(method, given, {"t": 0.25}), straight)
+
+
+def task_arithmetic_at_density_1(method: Method) -> None:
+    """Nothing dropped: task arithmetic, bit for bit, under either rescaling."""
+    given = tensors(3)
+    rest = {"weight": (0.75, -0.5), "lambda_": 1.5, "normalize": False}
+    expected = merged(get_method("task_arithmetic"), given, rest)
+    for rescale in ("expectation", "l1"):
+        assert same_bits(merged(method, given, {**rest, "density": (1.0, 1.0), "rescale": rescale}), expected)
+
+
+def kept_count(method: Method) -> None:
+    """The share of elements that differ from the base is the density, drawn anew for each tensor, seed and model."""
+    size, density = 40_000, 0.3
+    base, x = np.zeros(size, np.float32), np.ones(size, np.float32)
+    params = some_params(method, 2, weight=(1.0,), density=(density,))
+
+    def kept(name: str, seed: int) -> NDArray[np.bool_]:
+        out = whole_tensor(method, [base, x], params=params, name=name, seed=seed, backend=kernels)
+        return np.asarray(out != base)
+
+    spread = 5 * np.sqrt(density * (1 - density) * size)
+    masks = [kept("a", 0), kept("b", 0), kept("a", 1)]
+    assert all(abs(mask.sum() - density * size) < spread for mask in masks)
+    for other in masks[1:]:
+        assert abs((masks[0] & other).sum() - density**2 * size) < spread
+
+
+LAWS: Mapping[str, Callable[[Method], None]] = {
+    "identity": identity,
+    "endpoints": endpoints,
+    "permutation": permutation,
+    "scale": scale,
+    "reversal": reversal,
+    "straight at a small angle": straight_at_a_small_angle,
+    "task_arithmetic at density 1": task_arithmetic_at_density_1,
+    "kept count": kept_count,
+}
+
+
+@pytest.mark.parametrize(("name", "law"), [(name, law) for name, m in METHODS.items() for law in m.info.laws])
+def test_declared_law(name: str, law: str) -> None:
+    LAWS[law](METHODS[name])
+
+
+def test_every_law_is_declared_by_some_method() -> None:
+    assert set(LAWS) == {law for method in METHODS.values() for law in method.info.laws}
