@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             traceback.print_exc()
+            print(getattr(error, "detail", ""), file=sys.stderr)  # the traceback of a worker
         code = _explain(error)
     except KeyboardInterrupt:
         code = _say("Interrupted. Run the same command again: what is finished is not computed twice.", INTERRUPTED)
@@ -50,8 +51,10 @@ def _explain(error: Exception) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
         return 0
     last = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{os.path.basename(last.filename)}, line {last.lineno}, in {last.name}"
-    return _say(f"unforeseen error: {type(error).__name__} at {place}. Add --debug for the traceback.", UNFORESEEN)
+    what = f"{type(error).__name__} at {os.path.basename(last.filename)}, line {last.lineno}, in {last.name}"
+    if hasattr(error, "detail"):  # from a worker of a study, which says step, class and place itself
+        what = str(error)
+    return _say(f"unforeseen error: {what}. Add --debug for the traceback.", UNFORESEEN)
 
 
 def _say(text: str, code: int) -> int:

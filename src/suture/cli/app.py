@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from suture.cli.adapt import adapt
+from suture.cli.compare import compare
 from suture.cli.digest import digest
+from suture.cli.eval import evaluate
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
@@ -19,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, report, digest, methods):
+for verb in (plan, merge, adapt, compare, report, digest, methods):
     app.command()(verb)
+app.command(name="eval")(evaluate)
 app.add_typer(study, name="study")

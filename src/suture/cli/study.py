@@ -1,4 +1,4 @@
-"""`suture study run|plan|status|clean`: one YAML file that names models, merges, shots, tasks and margins, run to its report."""
+"""`suture study run|plan|status|clean` and `suture report`: one YAML file, from its models to its report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from suture.study.build import Built
     from suture.study.finished import Finished
-    from suture.study.schema import Study
-    from suture.study.store import Store
 
-app = typer.Typer(help="Run a study: parents, merges, adaptation, evaluation, comparison, report.", no_args_is_help=True)
+app = typer.Typer(help="Run a study: parents, merges, adaptation, evaluation, report.", no_args_is_help=True)
 
 StudyFile = Annotated[Path, typer.Argument(help="The study, a YAML file.")]
 Folder = Annotated[Path, typer.Argument(help="The folder of a study that was run.")]
@@ -37,15 +34,19 @@ def run(
     """Run STUDY: what is finished already is not computed again. Writes report.html and comparison.json."""
     from suture.cli.console import console
     from suture.cli.progress import progress
-    from suture.study.finished import Finished
-    from suture.study.kinds import kinds
-    from suture.study.runner import run as run_graph
+    from suture.study.schema import load_study
+    from suture.study.session import plan_study, run_study
+    from suture.study.store import Store
 
-    done = _planned(study, out, data, ancestor, full, workers)
+    asked = load_study(study, full=full, data=data, ancestor=ancestor)
+    store = Store(out or Path("runs") / asked.name)
     with progress():
-        found = run_graph(done.built.graph, kinds(), done.store, workers=workers)
-    _show(Finished(done.study, done.built, done.store, found), text=text)
-    console().print(f"models in {done.store.root / 'models'}", highlight=False)
+        planned = plan_study(asked, store, workers=workers)
+    _show_plan(planned)
+    with progress():
+        done = run_study(planned, workers=workers)
+    _show(done, text=text)
+    console().print(f"models in {store.root / 'models'}", highlight=False)
 
 
 @app.command()
@@ -58,7 +59,15 @@ def plan(
     workers: Workers = 2,
 ) -> None:
     """Show what STUDY will run and what each axis can show at its n; computes the texts and their floors, no model."""
-    _planned(study, out, data, ancestor, full, workers)
+    from suture.cli.progress import progress
+    from suture.study.schema import load_study
+    from suture.study.session import plan_study
+    from suture.study.store import Store
+
+    asked = load_study(study, full=full, data=data, ancestor=ancestor)
+    with progress():
+        done = plan_study(asked, Store(out or Path("runs") / asked.name), workers=workers)
+    _show_plan(done)
 
 
 @app.command()
@@ -68,22 +77,22 @@ def status(folder: Folder) -> None:
     from rich.table import Table
 
     from suture.cli.console import console
-    from suture.study.kinds import kinds
+    from suture.study.session import open_study
+    from suture.study.store import Store
 
-    _, built, store = _opened(folder)
-    found = store.finished(built.graph, kinds())
+    study = open_study(Store(folder))
     table = Table(show_edge=False, pad_edge=False)
     for column in ("step", "state", "seconds", "peak memory", "folder"):
         table.add_column(column, justify="right" if column in ("seconds", "peak memory") else "left")
-    for step in built.graph:
-        done = found.get(step.name)
+    for step in study.built.graph:
+        done = study.found.get(step.name)
         if done is None:
             table.add_row(step.name, "to do", "", "", "")
         else:
-            place = store.folder(step, done.key).name
+            place = study.folder(step.name).name
             table.add_row(step.name, "done", f"{done.seconds:.1f}", decimal(done.peak_memory), place)
     console().print(table)
-    console().print(f"{len(found)} of {len(built.graph)} steps are done")
+    console().print(f"{len(study.found)} of {len(study.built.graph)} steps are done")
 
 
 @app.command()
@@ -91,10 +100,13 @@ def clean(folder: Folder) -> None:
     """Remove the steps and results in FOLDER that its study does not use any more."""
     from suture.cli.console import console
     from suture.study.kinds import kinds
+    from suture.study.session import open_study
+    from suture.study.store import Store
 
-    _, built, store = _opened(folder)
+    store = Store(folder)
+    graph = open_study(store).built.graph
     with store.locked():
-        removed = store.clean(built.graph, kinds())
+        removed = store.clean(graph, kinds())
     for path in removed:
         console().print(f"removed {path}", highlight=False, markup=False)
     console().print(f"{len(removed)} folders removed")
@@ -106,48 +118,15 @@ def report(
 ) -> None:
     """Write report.html of the finished study in FOLDER again and print its tables."""
     from suture.errors import Problem, UsageError
-    from suture.study.finished import Finished
-    from suture.study.kinds import kinds
+    from suture.study.session import open_study
+    from suture.study.store import Store
 
-    study, built, store = _opened(folder)
-    found = store.finished(built.graph, kinds())
-    if len(found) < len(built.graph):
-        got = f"{len(built.graph) - len(found)} steps to do"
+    done = open_study(Store(folder))
+    left = len(done.built.graph) - len(done.found)
+    if left:
         advice = f"Run: suture study run {folder / 'study.yaml'} --out {folder}"
-        raise UsageError(Problem("A report needs a finished study.", got, str(folder), advice))
-    _show(Finished(study, built, store, found), text=text)
-
-
-def _planned(
-    path: Path, out: Path | None, data: str | None, ancestor: str | None, full: bool, workers: int
-) -> Finished:
-    """Run the quick steps that planning needs and print the plan."""
-    from suture.cli.progress import progress
-    from suture.study.build import build
-    from suture.study.finished import Finished, keep_study
-    from suture.study.kinds import kinds
-    from suture.study.runner import run as run_graph
-    from suture.study.schema import load_study
-    from suture.study.store import Store
-
-    study = load_study(path, full=full, data=data, ancestor=ancestor)
-    built, store = build(study), Store(out or Path("runs") / study.name)
-    store.check()
-    with progress():
-        found = run_graph(built.planning, kinds(), store, workers=workers)
-    keep_study(study, store)
-    done = Finished(study, built, store, found)
-    _show_plan(done)
-    return done
-
-
-def _opened(folder: Path) -> tuple[Study, Built, Store]:
-    from suture.study.build import build
-    from suture.study.schema import load_study
-    from suture.study.store import Store
-
-    study = load_study(folder / "study.yaml")
-    return study, build(study), Store(folder)
+        raise UsageError(Problem("A report needs a finished study.", f"{left} steps to do", str(folder), advice))
+    _show(done, text=text)
 
 
 def _show_plan(done: Finished) -> None:
@@ -177,5 +156,7 @@ def _show(done: Finished, *, text: bool) -> None:
 
     data = reported(done)
     console().print(comparison_table(data))
+    for note in data.notes:
+        console().print(f"- {note}", highlight=False, markup=False)
     for path in publish(done, data, text=text):
         console().print(f"wrote {path}", highlight=False, markup=False)

@@ -30,6 +30,7 @@ def score_table(label: str, task: str, table: Table, metric: str, *, binary: boo
     A floor may be the expected share of a 0/1 metric (chance 0.25): it varies like that share of independent items.
     """
     values, clusters = column(table, metric)
+    binary = binary and float(values.max()) <= 1  # a count may happen to be 0 or 1 for every model and not for a floor
     if binary and not is_binary(values):
         clusters = tuple(map(str, range(len(values))))
     found = estimate_mean(values, clusters, binary=binary, seed=seed)

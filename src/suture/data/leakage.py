@@ -29,31 +29,29 @@ def shared_ngrams(train: Sequence[str], test: Sequence[str], n: int = 8) -> list
 
 
 def check_disjoint(train: Sequence[Record], test: Sequence[Record]) -> None:
-    """Raise BadInputError where test records repeat an encounter, an input or a target of the training records.
+    """Raise BadInputError where test records repeat an encounter or a text of the training records.
 
-    Encounters are compared within one source, texts across all by their words; empty texts repeat nothing. The message counts and
-    names test records by id, and quotes no text.
+    Encounters are compared within one source. The text of a record is its input, or its target where there is no input;
+    case and punctuation do not count (two inputs may well have one answer). The message counts the test records and
+    names them by id; it quotes no text.
     """
-    sides: dict[str, tuple[set[object], list[tuple[str, object]]]] = {
-        "encounter": (
-            {(record.source, record.encounter) for record in train},
-            [(record.id, (record.source, record.encounter)) for record in test],
-        ),
-        "input": ({_key(record.input) for record in train}, [(record.id, _key(record.input)) for record in test]),
-        "target": ({_key(record.target) for record in train}, [(record.id, _key(record.target)) for record in test]),
+    encounters = {(record.source, record.encounter) for record in train}
+    texts = {_text(record) for record in train}
+    repeated = {
+        "encounter": [record.id for record in test if (record.source, record.encounter) in encounters],
+        "text": [record.id for record in test if _text(record) in texts],
     }
     problems = []
-    for what, (known, asked) in sides.items():
-        repeated = [identity for identity, key in asked if key and key in known]
-        if repeated:
-            named = ", ".join(repeated[:5]) + (", ..." if len(repeated) > 5 else "")
+    for what, ids in repeated.items():
+        if ids:
+            named = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
             must = f"No test record may repeat the {what} of a training record."
-            problems.append(Problem(must, f"{len(repeated)} that do: {named}", do="Split by encounter or by source."))
+            problems.append(Problem(must, f"{len(ids)} that do: {named}", do="Split by encounter or by source."))
     refuse(BadInputError, problems)
 
 
-def _key(text: str) -> str:
-    return " ".join(words(text))
+def _text(record: Record) -> str:
+    return " ".join(words(record.input or record.target))
 
 
 def _ngrams(text: str, n: int) -> set[tuple[str, ...]]:

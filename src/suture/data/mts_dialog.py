@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from suture.data.records import Record
 from suture.errors import BadInputError, Problem, UsageError, refuse
@@ -22,58 +24,68 @@ SOURCE = "https://github.com/abachaa/MTS-Dialog"
 def read_mts_dialog(folder: Path, split: str) -> list[Record]:
     """Read one split ("train", "validation", "test1", "test2") of the folder `Main-Dataset`, in the file's order.
 
-    input is the dialogue, target the section's text, section its header, encounter its own id (a row is a visit). Line ends inside a
-    text become "\\n". Raises UsageError for an unknown split, and BadInputError with every problem of the file: missing,
-    not UTF-8, columns missing, an empty or repeated ID, an empty text. No message quotes the data.
+    input is the dialogue, target the section's text, section its header, encounter the record's own id (a row is a
+    visit). Line ends inside a text become "\\n". Raises UsageError for an unknown split, and BadInputError with every
+    problem of the file: missing, not UTF-8, broken CSV, columns missing, a row of another length, an empty or repeated
+    ID, an empty text. No message quotes the data.
     """
     if split not in FILES:
         raise UsageError(Problem(f"The split must be one of {', '.join(FILES)}.", split))
     path = folder / FILES[split]
+    rows = _rows(path)
+    problems = [fault for number, row in enumerate(rows, start=1) for fault in _faults(row, f"{path}, row {number}")]
+    counts = Counter(row["ID"] for row in rows if row["ID"])
+    repeated = sum(count - 1 for count in counts.values())
+    if repeated:
+        problems.append(Problem("IDs must be unique.", f"{repeated} repeated", str(path), "Rename or remove them."))
+    refuse(BadInputError, problems)
+    return [
+        Record(
+            id=f"mts_dialog-{split}-{row['ID']}",
+            source="mts_dialog",
+            encounter=f"mts_dialog-{split}-{row['ID']}",
+            section=row["section_header"],
+            input=row["dialogue"],
+            target=row["section_text"],
+            split=split,
+            licence="CC BY 4.0",
+        )
+        for row in rows
+    ]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows with tidied cells; a row's key "" says what is wrong with its number of cells, or nothing."""
     if not path.is_file():
         advice = f"Clone {SOURCE} and give the path of its Main-Dataset."
         raise BadInputError(Problem("The data file must exist.", "no such file", str(path), advice))
+    again = "Download the file again."
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInputError(
-            Problem(
-                "The file must be UTF-8.", f"an invalid byte at offset {error.start}", str(path), "Download it again."
-            )
-        ) from None
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), strict=True)
         rows = list(reader)
+    except UnicodeDecodeError as error:
+        got = f"an invalid byte at offset {error.start}"
+        raise BadInputError(Problem("The file must be UTF-8.", got, str(path), again)) from None
     except csv.Error:
-        raise BadInputError(
-            Problem("The file must be valid CSV.", "broken quoting", str(path), "Download it again.")
-        ) from None
+        raise BadInputError(Problem("The file must be valid CSV.", "broken quoting", str(path), again)) from None
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
         must = f"The file must have the columns {', '.join(COLUMNS)}."
         raise BadInputError(Problem(must, f"none called {', '.join(missing)}", str(path)))
-    records: list[Record] = []
-    problems: list[Problem] = []
-    seen: set[str] = set()
-    for number, row in enumerate(rows, start=1):
-        where = f"{path}, record {number}"
-        cells = {column: "\n".join((row[column] or "").strip().splitlines()) for column in COLUMNS}
-        empty = [column for column in COLUMNS if not cells[column]]
-        if empty:
-            problems.append(Problem("No cell may be empty.", f"empty {', '.join(empty)}", where))
-        elif cells["ID"] in seen:
-            problems.append(Problem("IDs must be unique.", "a repeated ID", where, "Rename or remove one of them."))
-        seen.add(cells["ID"])
-        records.append(
-            Record(
-                id=f"mts_dialog-{split}-{cells['ID']}",
-                source="mts_dialog",
-                encounter=f"mts_dialog-{split}-{cells['ID']}",
-                section=cells["section_header"],
-                input=cells["dialogue"],
-                target=cells["section_text"],
-                split=split,
-                licence="CC BY 4.0",
-            )
-        )
-    refuse(BadInputError, problems)
-    return records
+    return [{column: _tidy(row[column]) for column in COLUMNS} | {"": _length(row)} for row in rows]
+
+
+def _faults(row: dict[str, str], where: str) -> list[Problem]:
+    empty = [column for column in COLUMNS if not row[column]]
+    faults = [Problem("A row must have one cell a column.", row[""], where)] if row[""] else []
+    if empty:
+        faults.append(Problem("No cell may be empty.", f"empty {', '.join(empty)}", where))
+    return faults
+
+
+def _length(row: dict[Any, Any]) -> str:
+    return "more cells" if None in row else "fewer cells" if None in row.values() else ""
+
+
+def _tidy(cell: str | None) -> str:
+    return "\n".join((cell or "").strip().splitlines())

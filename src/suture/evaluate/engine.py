@@ -8,19 +8,18 @@ Padding stands left of prompts and right of continuations and is masked; positio
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from copy import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from suture.errors import BadInputError, Problem
+from suture.evaluate.prefill import Start, by_length, forward, prefill, prefill_all, select, shared_start
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 R = TypeVar("R")
 Advance = Callable[[int], None]
-PREFILL_TOKENS = 1024  # tokens a forward pass: enough to keep a core's matrix products at full speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +131,22 @@ class Engine:
         self._check_context([len(r.prefix) + max(map(len, r.continuations)) for r in requests])
         results: list[list[R]] = [[] for _ in requests]
         with torch.inference_mode():
-            shared = self._shared([request.prefix for request in requests])
-            for chunk in _by_length([len(request.prefix) for request in requests], PREFILL_TOKENS):
-                self._read_chunk([requests[i] for i in chunk], shared, reduce, [results[i] for i in chunk])
+            start = shared_start(self.model, [request.prefix for request in requests])
+            for chunk in by_length([len(request.prefix) for request in requests]):
+                self._read_chunk([requests[i] for i in chunk], start, reduce, [results[i] for i in chunk])
                 advance(len(chunk))
         return results
 
     def _read_chunk(
-        self, requests: Sequence[Request], shared: _Shared, reduce: Callable[[Tensor, Tensor], R], into: list[list[R]]
+        self, requests: Sequence[Request], start: Start, reduce: Callable[[Tensor, Tensor], R], into: list[list[R]]
     ) -> None:
         """Prefill the prefixes together, then read their continuations, those of like length together."""
         import torch
 
-        cache, mask, first = self._prefill([request.prefix for request in requests], shared)
+        cache, mask, first = prefill(self.model, [request.prefix for request in requests], start)
         flat = [(row, ids) for row, request in enumerate(requests) for ids in request.continuations]
         found: dict[int, R] = {}
-        for chunk in _by_length([len(ids) for _, ids in flat], PREFILL_TOKENS):
+        for chunk in by_length([len(ids) for _, ids in flat]):
             rows = torch.tensor([flat[i][0] for i in chunk], device=mask.device)
             logits = [first[rows]]
             width = max(len(flat[i][1]) for i in chunk) - 1
@@ -158,8 +157,8 @@ class Engine:
                     inputs = flat[i][1][:-1]
                     ids[k, : len(inputs)] = torch.tensor(inputs, dtype=torch.long)
                     real[k, : len(inputs)] = 1
-                branch = _select(cache, rows)
-                logits.append(self._forward(ids, torch.cat([mask[rows], real], dim=1), branch, keep=width))
+                both = torch.cat([mask[rows], real], dim=1)
+                logits.append(forward(self.model, ids, both, select(cache, rows), keep=width))
             log_probs = torch.cat(logits, dim=1).float().log_softmax(dim=-1)
             for k, i in enumerate(chunk):
                 target = torch.tensor(flat[i][1], dtype=torch.long, device=mask.device)
@@ -171,7 +170,7 @@ class Engine:
         """Greedy answers with their stop tokens; a row that has stopped leaves the batch."""
         import torch
 
-        cache, mask, logits = self._prefill_all(prompts)
+        cache, mask, logits = prefill_all(self.model, prompts)
         running = list(range(len(prompts)))
         answers: list[list[int]] = [[] for _ in prompts]
         while True:
@@ -188,69 +187,7 @@ class Engine:
                 cache.batch_select_indices(index)
                 mask, chosen, running = mask[index], chosen[index], [running[k] for k in keep]
             mask = torch.cat([mask, mask.new_ones(len(running), 1)], dim=1)
-            logits = self._forward(chosen[:, None], mask, cache)
-
-    def _prefill_all(self, prompts: Sequence[Sequence[int]]) -> tuple[Any, Tensor, Tensor]:
-        """Prefill prompts of any lengths, like with like; join the caches, padded on the left, in the given order."""
-        import torch
-        from torch.nn.functional import pad
-
-        shared = self._shared(prompts)
-        chunks = list(_by_length([len(prompt) for prompt in prompts], PREFILL_TOKENS))
-        parts = [self._prefill([prompts[i] for i in chunk], shared) for chunk in chunks]
-        joined, _, _ = parts[-1]  # chunks grow in length, so the last is the widest
-        width = max(mask.shape[1] for _, mask, _ in parts)
-        back = torch.tensor([i for chunk in chunks for i in chunk]).argsort().to(self.model.device)
-        for depth, layer in enumerate(joined.layers):
-            for name in ("keys", "values"):
-                pieces = [getattr(cache.layers[depth], name) for cache, _, _ in parts]
-                pieces = [pad(piece, (0, 0, width - piece.shape[2], 0)) for piece in pieces]
-                setattr(layer, name, torch.cat(pieces)[back])
-        masks = torch.cat([pad(mask, (width - mask.shape[1], 0)) for _, mask, _ in parts])
-        return joined, masks[back], torch.cat([logits for _, _, logits in parts])[back]
-
-    def _prefill(self, prompts: Sequence[Sequence[int]], shared: _Shared) -> tuple[Any, Tensor, Tensor]:
-        """Return the cache, the mask [rows, width] and the last logits [rows, 1, vocabulary] of left-padded prompts."""
-        import torch
-
-        rows = len(prompts)
-        width = max(map(len, prompts)) - shared.length
-        ids = torch.zeros(rows, width, dtype=torch.long, device=self.model.device)
-        mask = torch.ones(rows, shared.length + width, dtype=torch.long, device=self.model.device)
-        for row, prompt in enumerate(prompts):
-            rest = torch.tensor(prompt[shared.length :], dtype=torch.long)
-            ids[row, width - len(rest) :] = rest
-            mask[row, shared.length : shared.length + width - len(rest)] = 0
-        cache = _select(shared.cache, torch.zeros(rows, dtype=torch.long, device=self.model.device))
-        return cache, mask, self._forward(ids, mask, cache)
-
-    def _shared(self, prompts: Sequence[Sequence[int]]) -> _Shared:
-        """Run the longest start that all prompts have in common, short of the last token of any."""
-        import torch
-        from transformers import DynamicCache
-
-        least, most = min(map(tuple, prompts)), max(map(tuple, prompts))
-        limit = min(map(len, prompts)) - 1
-        length = next((k for k in range(limit) if least[k] != most[k]), limit)
-        cache = DynamicCache(config=self.model.config)
-        if length:
-            ids = torch.tensor([least[:length]], dtype=torch.long, device=self.model.device)
-            self._forward(ids, torch.ones_like(ids), cache)
-        return _Shared(cache, length)
-
-    def _forward(self, ids: Tensor, mask: Tensor, cache: Any, keep: int = 1) -> Tensor:
-        """Logits [rows, keep, vocabulary] of the last `keep` positions; the cache grows by `ids`."""
-        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        output = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=keep,
-        )
-        logits: Tensor = output.logits
-        return logits
+            logits = forward(self.model, chosen[:, None], mask, cache)
 
     def _check_context(self, lengths: Sequence[int]) -> None:
         if max(lengths, default=0) > self.context:
@@ -258,33 +195,5 @@ class Engine:
             raise BadInputError(Problem(must, f"{max(lengths)} tokens", do="Shorten the input or the answer's limit."))
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """The cache of the first `length` tokens, which all prompts have in common, batch of one."""
-
-    cache: Any
-    length: int
-
-
 def _sum(log_probs: Tensor, ids: Tensor) -> Likelihood:
     return Likelihood(float(log_probs.gather(1, ids[:, None]).double().sum()), len(ids))
-
-
-def _select(cache: Any, rows: Tensor) -> Any:
-    """A new cache whose row k is row rows[k] of `cache`; caches grow by new tensors, so `cache` stays as it is."""
-    branch = copy(cache)
-    branch.layers = [copy(layer) for layer in cache.layers]
-    branch.batch_select_indices(rows)
-    return branch
-
-
-def _by_length(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield indices, short before long, in chunks of at most `budget` tokens when padded (or of one)."""
-    chunk: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda k: lengths[k]):
-        if chunk and lengths[i] * (len(chunk) + 1) > budget:
-            yield chunk
-            chunk = []
-        chunk.append(i)
-    if chunk:
-        yield chunk

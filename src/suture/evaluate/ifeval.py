@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import random
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -58,7 +59,8 @@ def load_harness(prompts: Path, limit: int | None, *, chat: Chat | None = None) 
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     # Inside a group a task of the index can be given other data; asked for by its name alone it would go to the hub.
     local = {"task": "ifeval", "custom_dataset": lambda **_: {"train": datasets.Dataset.from_list(rows)}}
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bars and notices
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    with contextlib.redirect_stderr(io.StringIO()), _seeded():  # its progress bars; it seeds Python's generator itself
         task = manager.load([{"group": "local", "task": [local]}])["tasks"]["ifeval"]
         name = "suture" if chat else ""
         task.build_all_requests(limit=limit, apply_chat_template=bool(chat), chat_template=chat, tokenizer_name=name)

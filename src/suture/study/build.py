@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,19 +37,35 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A study as work: its graph, its models in the order of the tables, and the quick steps that planning needs."""
+    """A study as work: its models in the order of the tables, and its steps.
 
-    graph: Graph
+    planning: the quick steps that the plan needs. opening: all up to the gate. graph: everything.
+    """
+
     entries: tuple[Entry, ...]
     planning: Graph
+    opening: Graph
+    graph: Graph
+
+    def is_evaluated(self, entry: Entry) -> bool:
+        """Say whether a model answers the tasks: the gate may keep merges from doing so."""
+        return evaluation_step(entry) in self.graph.steps
 
 
-def build(study: Study) -> Built:
-    """Return the graph of a study. Raises UsageError and BadInputError for data or models that are not there."""
-    entries = tuple(_entries(study))
+def build(study: Study, *, passed: bool = True) -> Built:
+    """Return the steps of a study; where the gate was not `passed`, no merge is adapted or evaluated.
+
+    Raises UsageError and BadInputError for data or models that are not there.
+    """
+    entries = tuple(entry for entry in _entries(study) if passed or not entry.gated or entry.role == "merge")
+    measured = [entry for entry in entries if passed or not entry.gated]
     quick = [*_texts(study), *_floors(study)]
-    steps = [*quick, *_models(study), *_measures(study, entries)]
-    return Built(Graph(steps), entries, Graph(quick))
+    opening = [*quick, *_models(study), *_parent_answers(study), *_gate(study, entries)]
+    adapted = [_adaptation(study, entry.start) for entry in measured if entry.role == "adapted"]
+    measures = [_evaluation(study, entry, evaluation_step(entry), entry.tasks) for entry in measured]
+    return Built(
+        entries, Graph(quick), Graph(opening), Graph([*opening, *adapted, *measures, _comparison(study, measured)])
+    )
 
 
 def _entries(study: Study) -> Iterator[Entry]:
@@ -136,31 +152,37 @@ def _models(study: Study) -> Iterator[Step]:
         for rounding in ROUNDINGS if recorded else ():
             written = {"dtype": study.record_rounding, "rounding": rounding}
             yield Step(rounding_step(merge, rounding), "rounding", {"merge": about, "written": written}, inputs, 2)
-    for start in study.adapt.starts if study.adapt else ():
-        yield _adaptation(study, start)
 
 
-def _measures(study: Study, entries: tuple[Entry, ...]) -> Iterator[Step]:
-    runs = _runs(study)
-    if "drift" in runs:
+def _parent_answers(study: Study) -> Iterator[Step]:
+    if "drift" in study.evaluation.tasks:
         tokens = study.evaluation.task("drift").max_new_tokens
         for role in study.ends:
             inputs = {"model": _parent_step(study, role), "drift": "drift records"}
             yield Step(f"answers {role}", "answers", {"new_tokens": tokens}, inputs, 20)
+
+
+def _gate(study: Study, entries: tuple[Entry, ...]) -> Iterator[Step]:
     probes = tuple(dict.fromkeys((study.gate.instruction[0], study.gate.notes[0])))
-    ends = [entry for entry in entries if entry.role in ("general", "clinical")]
+    ends = [entry for entry in entries if entry.role in study.ends]
     for entry in ends:
         yield _evaluation(study, entry, f"probe {entry.label}", probes)
     about = {"labels": [entry.label for entry in ends], **study.gate.model_dump(mode="json")}
     yield Step("gate", "gate", about, {EVALUATION + entry.label: f"probe {entry.label}" for entry in ends}, 5)
-    for entry in entries:
-        yield _evaluation(study, entry, f"evaluate {entry.label}", entry.tasks)
-    inputs = {EVALUATION + entry.label: f"evaluate {entry.label}" for entry in entries}
-    parameters = {
+
+
+def _comparison(study: Study, entries: Sequence[Entry]) -> Step:
+    about = {
         "labels": [entry.label for entry in entries],
         "margins": [asdict(margin.margin()) for margin in study.margins],
     }
-    yield Step("compare", "compare", parameters, inputs | {"floors": "floors"}, 20)
+    inputs = {EVALUATION + entry.label: evaluation_step(entry) for entry in entries}
+    return Step("compare", "compare", about, inputs | {"floors": "floors"}, 20)
+
+
+def evaluation_step(entry: Entry) -> str:
+    """Return the name of the step that evaluates a model."""
+    return f"evaluate {entry.label}"
 
 
 def rounding_step(merge: Merge, rounding: str) -> str:
@@ -173,8 +195,6 @@ def _evaluation(study: Study, entry: Entry, name: str, tasks: tuple[str, ...]) -
     inputs = {"model": entry.step} | {run["source"]: run["source"] for run in runs.values()}
     if "drift" in runs:
         inputs |= {ANSWERS + role: f"answers {role}" for role in study.ends}
-    if entry.gated:
-        inputs["gate"] = "gate"
     about = {"tasks": runs, "replicate": entry.role == "replicate", "batch_size": study.evaluation.batch_size}
     cost = sum((run["n"] or 200) * SECONDS.get(study.evaluation.task(task).kind, 1.0) for task, run in runs.items())
     return Step(name, "evaluate", about, inputs, cost)
@@ -204,7 +224,6 @@ def _adaptation(study: Study, start: str) -> Step:
         "start": _parent_step(study, start) if is_end else f"merge {start}",
         "lesson": f"{SOURCES[study.adapt.task]} {LESSON}",
     }
-    inputs |= {} if is_end else {"gate": "gate"}
     return Step(f"adapt {start}", "adapt", about, inputs, _training(study.adapt.settings))
 
 

@@ -17,11 +17,11 @@ from suture.compare.gate import Gate
 from suture.compare.verdicts import Comparison
 from suture.report.data import AnswerSet, ModelCard, PathPoint, Provenance, RealisedRow, ReportData
 from suture.study.answers import answer_sets
-from suture.study.build import ROUNDINGS, Built, Entry, rounding_step, source_step
+from suture.study.build import ROUNDINGS, Built, Entry, evaluation_step, rounding_step, source_step
 from suture.study.models import weights_of
 from suture.study.schema import ANCESTOR, CLINICAL, GENERAL, Study
-from suture.study.scores import evaluated, floor_folders, read_compared, read_gate
-from suture.study.store import Done, Store
+from suture.study.scores import floor_folders, read_compared, read_gate
+from suture.study.store import Done, Store, replace_file
 from suture.tasks.registry import get_task
 
 if TYPE_CHECKING:
@@ -50,36 +50,38 @@ class Finished:
         path = folder / "manifest.json"
         return dict(json.loads((path if path.is_file() else folder / "model" / "manifest.json").read_text()))
 
-    def has_answers(self, entry: Entry) -> bool:
-        """Say whether a model was evaluated: the gate may have kept it from being so."""
-        return evaluated(self.folder(f"evaluate {entry.label}"))
-
 
 def planned(done: Finished) -> ReportData:
     """Return a report of nothing but the plan: what each axis can show at this n. Needs the planning steps only."""
-    no_gate = Gate(False, (), "not asked yet")
-    return _report(done, NO_COMPARISON, no_gate)
+    return replace(bare_report(done.study.title, NO_COMPARISON), planning=_planning(done))
+
+
+def bare_report(title: str, comparison: Comparison) -> ReportData:
+    """Return a report of a comparison alone, for tables."""
+    gate, nothing = Gate(False, (), "not asked"), Provenance("", "", {}, {}, ())
+    axes = {score.task: get_task(score.task).axis for score in comparison.scores}
+    return ReportData(title, False, (), (), (), comparison, axes, (), (), gate, (), nothing)
 
 
 def reported(done: Finished) -> ReportData:
     """Return the whole report of a finished study."""
     comparison, replicates = read_compared(done.folder("compare"))
-    data = _report(done, comparison, read_gate(done.folder("gate")))
     cards = tuple(_cards(done))
-    return replace(
-        data,
-        notes=(*done.study.notes, *_notes(done)),
+    return ReportData(
+        title=done.study.title,
+        synthetic=done.study.synthetic,
+        notes=(*done.study.notes, *(f"{card.label}: {card.note}" for card in cards if card.note)),
         models=cards,
         path=_path(cards, comparison),
+        comparison=comparison,
+        task_axes={name: get_task(name).axis for name in done.study.evaluation.tasks},
+        planning=_planning(done),
         answers=tuple(_answers(done)),
+        gate=read_gate(done.folder("gate")),
         realised=tuple(_realised(done)),
+        provenance=_provenance(done),
         replicates=replicates,
     )
-
-
-def keep_study(study: Study, store: Store) -> None:
-    """Write study.yaml into the study's folder, as it was run: with its full protocol or another ancestor filled in."""
-    _replace(store.root / "study.yaml", study.to_yaml().encode())
 
 
 def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Path, Path]:
@@ -89,30 +91,13 @@ def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Pat
     root = done.store.root
     report, comparison = root / "report.html", root / "comparison.json"
     write_report(report, data, text=text)
-    _replace(comparison, (done.folder("compare") / "comparison.json").read_bytes())
+    replace_file(comparison, (done.folder("compare") / "comparison.json").read_bytes())
     (root / "models").mkdir(exist_ok=True)
     for entry in done.built.entries:
         model = done.folder(entry.step) / "model"
         if entry.role != "replicate" and model.exists():
             _link(root / "models" / entry.label.replace(",", "").replace(" ", "-"), model)
     return report, comparison
-
-
-def _report(done: Finished, comparison: Comparison, gate: Gate) -> ReportData:
-    return ReportData(
-        title=done.study.title,
-        synthetic=done.study.synthetic,
-        notes=done.study.notes,
-        models=(),
-        path=(),
-        comparison=comparison,
-        task_axes={name: get_task(name).axis for name in done.study.evaluation.tasks},
-        planning=_planning(done),
-        answers=(),
-        gate=gate,
-        realised=(),
-        provenance=_provenance(done),
-    )
 
 
 def _planning(done: Finished) -> tuple[PlanningRow, ...]:
@@ -126,8 +111,8 @@ def _planning(done: Finished) -> tuple[PlanningRow, ...]:
 
 
 def _answers(done: Finished) -> Iterator[AnswerSet]:
-    shown = [entry for entry in done.built.entries if entry.role != "replicate" and done.has_answers(entry)]
-    folders = {entry.label: done.folder(f"evaluate {entry.label}") for entry in shown}
+    shown = [entry for entry in done.built.entries if entry.role != "replicate" and done.built.is_evaluated(entry)]
+    folders = {entry.label: done.folder(evaluation_step(entry)) for entry in shown}
     for name in done.study.evaluation.tasks:
         yield from answer_sets(name, done.folder(source_step(name)), folders)
 
@@ -137,8 +122,7 @@ def _cards(done: Finished) -> Iterator[ModelCard]:
     for entry in done.built.entries:
         if entry.role == "replicate":
             continue
-        folder = done.folder(entry.step)
-        digest = weights_of(folder) if (folder / "model.json").is_file() else ""
+        digest = weights_of(done.folder(entry.step))
         notes = list(_card_notes(done, entry, seen.setdefault(digest, entry.label)))
         yield ModelCard(
             label=entry.label,
@@ -160,7 +144,7 @@ def _card_notes(done: Finished, entry: Entry, first: str) -> Iterator[str]:
             yield f"{manifest['arc_tensors']} of {len(manifest['tensors'])} tensors took the arc."
     if first != entry.label:
         yield f"The same weights as {first}, hence not evaluated twice."
-    if not done.has_answers(entry):
+    if not done.built.is_evaluated(entry):
         yield "Not evaluated: the gate was not passed."
 
 
@@ -193,12 +177,6 @@ def _realised(done: Finished) -> Iterator[RealisedRow]:
             yield RealisedRow(entry.nominal, str(done.study.record_rounding), rounding, value)
 
 
-def _notes(done: Finished) -> Iterator[str]:
-    for card in _cards(done):
-        if card.note:
-            yield f"{card.label}: {card.note}"
-
-
 def _provenance(done: Finished) -> Provenance:
     text = done.study.to_yaml()
     root = done.store.root.name
@@ -222,12 +200,6 @@ def _versions() -> Iterator[tuple[str, str]]:
             yield package, version(package)
         except PackageNotFoundError:
             continue
-
-
-def _replace(path: Path, content: bytes) -> None:
-    staging = path.with_name(path.name + ".partial")
-    staging.write_bytes(content)
-    staging.replace(path)
 
 
 def _link(link: Path, model: Path) -> None:

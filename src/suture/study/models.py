@@ -18,8 +18,6 @@ from suture.study.graph import Context
 from suture.study.schema import Merge, Training
 from suture.tasks.registry import get_task
 
-SKIPPED = "skipped"
-
 
 def ancestor(context: Context) -> str:
     """De-quantise the ancestor's packaged file once, after its SHA-256 was checked."""
@@ -61,8 +59,6 @@ def adapt(context: Context) -> str:
     from suture.adapt.train import supervised
 
     p = context.parameters
-    if stopped(context):
-        return SKIPPED
     task = get_task(p["task"])
     records = read_items(context.inputs["lesson"] / f"{task.name}.train.jsonl", Record)
     shots = draw_shots(records, p["shots"], p["seed"])
@@ -111,12 +107,6 @@ def made(context: Context) -> str:
 def weights_of(folder: Path) -> str:
     """Return the weights digest of the model that a step made."""
     return str(json.loads((folder / "model.json").read_text(encoding="utf-8"))["weights_digest"])
-
-
-def stopped(context: Context) -> bool:
-    """Say whether the gate keeps this step from running."""
-    gate = context.inputs.get("gate")
-    return gate is not None and not json.loads((gate / "gate.json").read_text(encoding="utf-8"))["go"]
 
 
 def signature(reference: str) -> dict[str, Any]:

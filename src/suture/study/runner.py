@@ -79,8 +79,10 @@ class _Session:
 
     def end(self) -> None:
         """End all workers."""
-        for worker in [*self.idle, *self.busy]:
+        for worker in self.busy:
             worker.end()
+        for worker in self.idle:
+            worker.dismiss()
         for step, _, _ in self.busy.values():
             tell(Finished(step.name))
 

@@ -378,4 +378,4 @@ def _as_value_error(make: Any) -> None:
     try:
         make()
     except SutureError as error:
-        raise ValueError("; ".join(f"{problem.must} Got {problem.got}." for problem in error.problems)) from None
+        raise ValueError(" ".join(f"{p.must} Got {p.got}. {p.do}".rstrip() for p in error.problems)) from None

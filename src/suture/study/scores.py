@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from suture.compare.gate import Gate, GateCheck
 from suture.compare.verdicts import Comparison, Contrast, Interval, Margin, read_comparison, write_comparison
 from suture.data.records import ContrastPair, Record, read_items
 from suture.study.graph import Context
-from suture.study.models import SKIPPED, stopped, weights_of
+from suture.study.models import weights_of
 from suture.study.texts import digest_files, read_test
 from suture.tasks.registry import get_task
 
@@ -58,24 +59,23 @@ def evaluate(context: Context) -> str:
     """Evaluate a model on its tasks; results are kept below the study's folder and linked here."""
     from suture.evaluate.run import evaluate_model
 
-    if stopped(context):
-        _write_json(context.folder / "evaluation.json", {"skipped": True})
-        return SKIPPED
     model, replicate = context.inputs["model"], context.parameters["replicate"]
     digest = weights_of(model)
     work = [_workload(context, name) for name in context.parameters["tasks"]]
     results = context.shared / ("replicates" if replicate else "results")
-    found = evaluate_model(model / "model", work, results, digest=digest, batch_size=context.parameters["batch_size"])
+    batch = context.parameters["batch_size"]
+    with _alone(results, digest):
+        found = evaluate_model(model / "model", work, results, digest=digest, batch_size=batch)
     for name, folder in found.items():
         (context.folder / name).mkdir()
         for path in folder.iterdir():
             _link(path, context.folder / name / path.name)
-    _write_json(context.folder / "evaluation.json", {"skipped": False, "weights_digest": digest})
+    _write_json(context.folder / "evaluation.json", {"weights_digest": digest})
     return _rows_digest([context.folder / name for name in sorted(found)])
 
 
 def gate(context: Context) -> str:
-    """Ask whether the parents differ as they must before a merge is evaluated; `go` is the answer."""
+    """Ask whether the parents differ as they must before a merge is evaluated; `passed` is the answer."""
     from suture.compare.compare import compare
     from suture.compare.gate import check_gate
 
@@ -84,9 +84,9 @@ def gate(context: Context) -> str:
         comparison = compare(results, against=["general"], floors={}, margins=[])
     axes = {"instruction": tuple(p["instruction"]), "notes": tuple(p["notes"])}
     found = check_gate(comparison, general="general", clinical="clinical", **axes)
-    go = found.accepted or not p["required"]
-    _write_json(context.folder / "gate.json", {"go": go, "gate": asdict(found)})
-    return "go" if go else "stop"
+    passed = found.accepted or not p["required"]
+    _write_json(context.folder / "gate.json", {"passed": passed, "gate": asdict(found)})
+    return "passed" if passed else "not passed"
 
 
 def compare_models(context: Context) -> str:
@@ -122,9 +122,9 @@ def floor_folders(folder: Path) -> dict[str, Path]:
     return {path.name.removeprefix("floor-"): path for path in sorted(folder.glob("floor-*"))}
 
 
-def evaluated(folder: Path) -> bool:
-    """Say whether an evaluation took place: the gate may have kept it from doing so."""
-    return not json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["skipped"]
+def gate_passed(folder: Path) -> bool:
+    """Say whether merges are to be evaluated, from the folder of the gate's step."""
+    return bool(json.loads((folder / "gate.json").read_text(encoding="utf-8"))["passed"])
 
 
 def _workload(context: Context, name: str) -> Any:
@@ -156,8 +156,7 @@ def _view(context: Context, tasks: set[str] | None = None) -> Iterator[dict[str,
     held: dict[str, str] = {}
     for label in sorted(labels, key=lambda label: label not in PARENTS):
         about = json.loads((context.inputs[EVALUATION + label] / "evaluation.json").read_text(encoding="utf-8"))
-        if not about["skipped"]:
-            held.setdefault(REPLICATE if label == REPLICATE else about["weights_digest"], label)
+        held.setdefault(REPLICATE if label == REPLICATE else about["weights_digest"], label)
     with TemporaryDirectory() as temporary:
         view: dict[str, Path] = {}
         for number, label in enumerate(label for label in labels if label in held.values()):
@@ -186,6 +185,15 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
+
+
+@contextmanager
+def _alone(results: Path, digest: str) -> Iterator[None]:
+    """Let one worker at a time evaluate one set of weights: the next one finds what the first has computed."""
+    results.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (results / f".{digest[:12]}.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -39,7 +39,8 @@ class Store:
         """Raise OutputExistsError where `root` holds files and is no study's folder."""
         if self.root.exists() and (not self.root.is_dir() or (any(self.root.iterdir()) and not self.steps.is_dir())):
             advice = "Name a new folder, or that of the study itself."
-            raise OutputExistsError(Problem("The folder must be new or a study's.", "other files", str(self.root), advice))
+            must = "The folder must be new or a study's."
+            raise OutputExistsError(Problem(must, "other files", str(self.root), advice))
 
     def folder(self, step: Step, key: str) -> Path:
         """Return where the outputs of a step with that key stand once it is finished."""
@@ -124,6 +125,13 @@ class Store:
                 yield
             finally:
                 stream.truncate(0)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    staging = path.with_name(path.name + ".partial")
+    staging.write_bytes(content)
+    staging.replace(path)
 
 
 def _sync_folder(path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ from suture.tasks.registry import get_task
 
 T = TypeVar("T")
 LESSON, TEST = "lesson", "test"
+KINDS: Mapping[str, Any] = {"choice": Choice, "contrast": ContrastPair}
+BUILT_IN_SEED, BUILT_IN_ENCOUNTERS = 1, 64
 
 
 def clinic(context: Context) -> str:
@@ -83,16 +86,46 @@ def prompts(context: Context) -> str:
 def drift(context: Context) -> str:
     """Write n records whose inputs are user turns of the test's tasks, taken from the tasks in turn."""
     turns = [_turns(path) for folder in context.inputs.values() for path in sorted(folder.glob("*.jsonl"))]
-    dealt = [turn[i] for i in range(max(map(len, turns))) for turn in turns if i < len(turn)]
-    unique = {record.input: record for record in dealt}
-    return _write(context, {"drift": first("drift", list(unique.values()), context.parameters["n"])})
+    dealt = [record for row in zip_longest(*turns) for record in row if record is not None]
+    return _write(context, {"drift": first("drift", dealt, context.parameters["n"])})
 
 
 def read_test(task: str, folder: Path, n: int | None) -> list[Any]:
     """Return the first n items of a task from the folder of its source, all where n is None."""
-    kinds: Mapping[str, Any] = {"choice": Choice, "contrast": ContrastPair}
-    items = read_items(folder / f"{task}.jsonl", kinds.get(get_task(task).kind, Record))
+    items = read_items(folder / f"{task}.jsonl", KINDS.get(get_task(task).kind, Record))
     return first(task, items, n)
+
+
+def own_workload(name: str, file: str, *, data: str | None) -> Any:
+    """Return a task with the items of `file`, or with built-in ones where it is empty: all of the test's.
+
+    data is the folder of MTS-Dialog. Raises UsageError for an unknown task, or one whose items must be given.
+    """
+    from suture.data import clinic as maker
+    from suture.data.instructions import contrast as pairs
+    from suture.data.mts_dialog import read_mts_dialog
+    from suture.evaluate.packaged import ifeval_prompts
+    from suture.evaluate.workload import Workload
+
+    task = get_task(name)
+    if task.kind == "drift":
+        raise UsageError(Problem("Drift needs the answers of two parents.", "one model", do="It is part of a study."))
+    if file:
+        own = Path(file)
+        return Workload(task, own if task.kind == "ifeval" else read_items(own, KINDS.get(task.kind, Record)))
+    if task.kind == "ifeval":
+        return Workload(task, ifeval_prompts())
+    if task.kind == "contrast":
+        return Workload(task, pairs(BUILT_IN_SEED))
+    if name.startswith("mts_"):
+        if data is None:
+            advice = f"Add --data with its folder Main-Dataset, or --task {name}=FILE."
+            raise UsageError(Problem(f"{name} needs MTS-Dialog.", "no folder", do=advice))
+        return Workload(task, read_mts_dialog(Path(data), "validation"))
+    encounters = maker.generate(BUILT_IN_SEED, 0, BUILT_IN_ENCOUNTERS).test
+    if name == "clinic_mcq":
+        return Workload(task, maker.questions(encounters, BUILT_IN_SEED))
+    return Workload(task, maker.summaries(encounters) if name == "clinic_summary" else maker.references(encounters))
 
 
 def first(task: str, items: Sequence[T], n: int | None) -> list[T]:
@@ -126,12 +159,14 @@ def expand(path: str) -> str:
 
 
 def _turns(path: Path) -> list[Record]:
-    """Return the user turns of one task's items; none for tasks without a chat."""
+    """Return the distinct user turns of one task's items; none for tasks without a chat."""
     task = get_task(path.stem)
     if task.kind == "contrast":
         bare = Record("", "instructions", "", "", "", "", "test", "Apache-2.0")
         pairs = read_items(path, ContrastPair)
-        return [_turn(replace(bare, id=pair.id, encounter=pair.topic), pair.prompt_a) for pair in pairs]
+        prompts = {pair.prompt_a: pair for pair in reversed(pairs)}
+        turns = [_turn(replace(bare, id=pair.id, encounter=pair.topic), prompt) for prompt, pair in prompts.items()]
+        return turns[::-1]
     if task.kind == "generation":
         return [_turn(record, task.user_text(record.input)) for record in read_items(path, Record)]
     return []

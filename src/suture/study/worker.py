@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import resource
@@ -17,12 +18,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import suture
 from suture.errors import SutureError
 from suture.events import Event, listening
 from suture.study.graph import Context, Kind
 
 # One thread a worker, since OpenMP threads that spin on shared cores run several times slower; memory is kept by the
 # process, which spares a training step thousands of page faults; nothing goes online.
+PACKAGE = Path(suture.__file__).parent
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_MMAP_MAX_": "0",
@@ -31,6 +34,10 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TQDM_DISABLE": "1",
+    # An interrupted worker leaves semaphores of libraries behind, which are removed; that is no news.
+    "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
 }
 
 
@@ -73,6 +80,12 @@ class Worker:
         """Give the worker its next step."""
         self.connection.send((kind, context))
 
+    def dismiss(self) -> None:
+        """End the process, which has nothing to do."""
+        self.connection.close()
+        self.process.join(5)
+        self.end()
+
     def end(self) -> None:
         """Stop the process, whatever it is doing."""
         self.process.terminate()
@@ -111,6 +124,7 @@ def _environment() -> Iterator[None]:
 def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    logging.disable(logging.WARNING)  # what a user must know travels as errors and events
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with listening(lambda event: connection.send(Told(event))):
         while True:
@@ -137,7 +151,8 @@ def _attempt(kind: Kind, context: Context) -> Ended | Failed:
 
 def _place(error: BaseException) -> str:
     """Say what went wrong without the error's own text, which may hold data."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is `_attempt`
+    last = next((frame for frame in reversed(frames) if PACKAGE in Path(frame.filename).parents), frames[-1])
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from suture.checkpoint.load import load_model
-from suture.errors import BadInputError
+from suture.errors import BadInputError, NumericError
 from suture.evaluate.engine import Engine, Generation, Request
 from suture.testing.tiny import tiny_model
 
@@ -52,7 +52,7 @@ def test_likelihood_with_a_shared_cache_equals_the_plain_forward(engine: Engine)
 def test_small_batches_give_the_same_distributions(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [Request(engine.encode(text), [engine.encode(other) for other in TEXTS]) for text in TEXTS]
     whole = engine.read(requests, lambda log_probs, ids: log_probs.clone())
-    monkeypatch.setattr("suture.evaluate.engine.PREFILL_TOKENS", 1)
+    monkeypatch.setattr("suture.evaluate.prefill.PASS_TOKENS", 1)
     for row, alone in zip(whole, engine.read(requests, lambda log_probs, ids: log_probs.clone()), strict=True):
         for a, b in zip(row, alone, strict=True):
             torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
@@ -77,7 +77,7 @@ def reference(engine: Engine, prompt: str, limit: int) -> list[int]:
 def test_generation_equals_the_librarys_for_every_batch_size(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, batch_size: int, budget: int
 ) -> None:
-    monkeypatch.setattr("suture.evaluate.engine.PREFILL_TOKENS", budget)
+    monkeypatch.setattr("suture.evaluate.prefill.PASS_TOKENS", budget)
     prompts = [engine.chat(text) for text in TEXTS]
     answers = engine.generate(prompts, max_new_tokens=12, batch_size=batch_size)
     for prompt, answer in zip(prompts, answers, strict=True):
@@ -108,6 +108,14 @@ def test_a_prompt_beyond_the_context_is_refused_without_its_text(engine: Engine)
     with pytest.raises(BadInputError, match="1024 tokens") as error:
         engine.generate(["secret " * 1100], max_new_tokens=4, batch_size=1)
     assert "secret" not in str(error.value)
+
+
+def test_nan_is_an_error_not_an_answer(tmp_path: Path) -> None:
+    model, tokenizer = load_model(tiny_model(tmp_path / "tiny"))
+    with torch.no_grad():
+        model.model.norm.weight.fill_(float("nan"))
+    with pytest.raises(NumericError, match="Got NaN"):
+        Engine(model, tokenizer).generate(["Cough."], max_new_tokens=2, batch_size=1)
 
 
 def test_answers_differ_between_prompts(engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
     conditions.yaml   the medical table: conditions, findings, drugs, imaging
     conditions.py     the table as frozen dataclasses
-    encounter.py      one structured record, its facts, its combination
+    encounter.py      one structured record, its facts, its combinations
     generate.py       (seed, train, test) -> Clinic, disjoint in combinations
     phrases.py        wording shared by the renderers
     notes.py          encounter -> clinical note (plain text, or reference record)
@@ -12,7 +12,7 @@
 Every text begins with `BANNER`, which says that it is synthetic. No person has a name.
 """
 
-from suture.data.clinic.encounter import BANNER, Encounter, combination, facts
+from suture.data.clinic.encounter import BANNER, Encounter, combinations, facts
 from suture.data.clinic.generate import Clinic, generate
 from suture.data.clinic.notes import notes, references
 from suture.data.clinic.questions import questions
@@ -22,7 +22,7 @@ __all__ = [
     "BANNER",
     "Clinic",
     "Encounter",
-    "combination",
+    "combinations",
     "facts",
     "generate",
     "notes",

@@ -14,8 +14,8 @@ BANNER = "Synthetic record, fictional patient."
 class Encounter:
     """One visit or hospital stay of a patient who does not exist.
 
-    All texts are concrete (no placeholder). side is "left", "right" or "" where the condition has none; sites are the body
-    parts that the side belongs to. symptoms pairs the note's wording with the patient's. started is the order given for
+    No text has a placeholder left. side is "left", "right" or "" where the condition has none; sites are the body parts
+    that the side belongs to. symptoms pairs the note's wording with the patient's. started is the order given for
     the condition, home the order that the patient takes already (None where there is none) for home_illness.
     image_* are empty where no study was made; course and days (length of stay) are empty and 0 outside the ward.
     """
@@ -56,13 +56,21 @@ class Encounter:
         return f"{self.age}-year-old {self.sex}"
 
 
-Combination = tuple[str, str, str, str, str]
+Combination = tuple[str, ...]
 
 
-def combination(encounter: Encounter) -> Combination:
-    """Return what no training and test encounter share: condition, drug started, its dose, its frequency, follow-up."""
+def combinations(encounter: Encounter) -> frozenset[Combination]:
+    """Return what no training and test encounter share, beginning with its kind and the condition.
+
+    ("treatment", condition, drug started, dose, frequency, follow-up); and, where a study was made, ("imaging",
+    condition, findings in the table's order, absent findings in alphabetical order). Single facts may recur.
+    """
     drug = encounter.started
-    return encounter.condition, drug.drug, drug.dose, drug.frequency, encounter.follow_up
+    treatment = ("treatment", encounter.condition, drug.drug, drug.dose, drug.frequency, encounter.follow_up)
+    if not encounter.image_study:
+        return frozenset((treatment,))
+    imaging = ("imaging", encounter.condition, *encounter.image_findings, *sorted(encounter.image_absent))
+    return frozenset((treatment, imaging))
 
 
 def drug_fact(drug: Drug) -> dict[str, str]:
@@ -93,8 +101,12 @@ def facts(encounter: Encounter) -> dict[str, Any]:
         "diagnosis": encounter.diagnosis,
         "drugs": [drug_fact(drug) for drug in orders],
         "laterality": [{"site": site, "side": encounter.side} for site in encounter.sites],
-        "present": [encounter.complaint, *(note for note, _ in encounter.symptoms)]
-        + [*encounter.signs, *encounter.image_findings],
+        "present": [
+            encounter.complaint,
+            *(note for note, _ in encounter.symptoms),
+            *encounter.signs,
+            *encounter.image_findings,
+        ],
         "negated": [*encounter.denied, *encounter.absent, *encounter.image_absent],
         "follow_up": encounter.follow_up,
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from itertools import combinations
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from suture.data.clinic.conditions import Condition, Drug, Knowledge, knowledge
 from suture.data.clinic.encounter import Encounter
@@ -12,6 +14,9 @@ from suture.errors import Problem, UsageError
 
 TEST_SHARE = 0.25
 Treatment = tuple[Drug, str]
+View = tuple[int, tuple[str, ...]]  # how many of the findings, which of the absent ones
+Content = tuple[Any, ...]
+T = TypeVar("T")
 
 # temperature (Celsius), pulse, systolic, diastolic, oxygen saturation (per cent): lowest, highest
 VITALS: dict[str, tuple[tuple[float, float], ...]] = {
@@ -33,57 +38,86 @@ class Clinic:
 
 
 def generate(seed: int, train: int, test: int) -> Clinic:
-    """Draw `train` and `test` encounters; equal arguments give equal clinics, and more of one split only adds at its end.
+    """Draw `train` and `test` encounters: equal arguments give equal clinics.
 
-    Conditions come round in a shuffled order, so any prefix covers them evenly. Of the treatments of each condition
-    (drug, dose, frequency, follow-up) a quarter is kept for the test split. Raises UsageError for a negative number.
+    More encounters of a split only add at its end, whatever the other split is. Conditions come round in a shuffled
+    order, so any prefix covers them evenly. Of the treatments (drug, dose, frequency, follow-up) and of the views of a
+    study (findings, absent findings) of each condition a quarter is kept for the test split, the rest for training.
+    Raises UsageError for a negative number.
     """
     if train < 0 or test < 0:
         raise UsageError(Problem("A number of encounters must be 0 or more.", f"train {train}, test {test}"))
+    return Clinic(train=_split(seed, "train", train), test=_split(seed, "test", test))
+
+
+def _split(seed: int, split: str, amount: int) -> tuple[Encounter, ...]:
     table = knowledge()
-    kept = {condition.name: _divide(condition, seed) for condition in table.conditions}
-    drawn: dict[str, tuple[Encounter, ...]] = {}
-    for split, amount in (("train", train), ("test", test)):
-        rng = Random(f"clinic/{seed}/{split}")
-        seen: set[tuple[Any, ...]] = set()
-        encounters = []
-        order: list[Condition] = []
-        for number in range(amount):
-            order = order or rng.sample(table.conditions, len(table.conditions))
-            condition = order.pop()
-            treatments = kept[condition.name][split]
-            identity = f"clinic-{seed}-{split}-{number:05d}"
-            encounter = _draw(table, condition, rng.choice(treatments), identity, split, rng)
-            while astuple(encounter)[2:] in seen:
-                encounter = _draw(table, condition, rng.choice(treatments), identity, split, rng)
-            seen.add(astuple(encounter)[2:])
-            encounters.append(encounter)
-        drawn[split] = tuple(encounters)
-    return Clinic(**drawn)
+    kept = {condition.name: _keep(condition, seed, split) for condition in table.conditions}
+    rng = Random(f"clinic/{seed}/{split}")
+    drawn: dict[Content, Encounter] = {}
+    waiting: list[Condition] = []
+    while len(drawn) < amount:
+        waiting = waiting or rng.sample(table.conditions, len(table.conditions))
+        treatments, views = kept[waiting[-1].name]
+        view = rng.choice(views) if views else None
+        identity = f"clinic-{seed}-{split}-{len(drawn):05d}"
+        encounter = _draw(table, waiting[-1], rng.choice(treatments), view, identity, split, rng)
+        content = astuple(encounter)[1:]
+        if content not in drawn:
+            drawn[content] = encounter
+            waiting.pop()
+    return tuple(drawn.values())
 
 
-def _divide(condition: Condition, seed: int) -> dict[str, list[Treatment]]:
+def _keep(condition: Condition, seed: int, split: str) -> tuple[list[Treatment], list[View]]:
+    """Return the treatments and the views of a study that `split` may use."""
     treatments = [(drug, interval) for drug in condition.drugs for interval in condition.follow_ups]
-    Random(f"divide/{seed}/{condition.name}").shuffle(treatments)
-    held = max(1, round(TEST_SHARE * len(treatments)))
-    return {"test": treatments[:held], "train": treatments[held:]}
+    views: list[View] = []
+    if condition.imaging:
+        absent = [some for size in (1, 2) for some in combinations(condition.imaging.absent, size)]
+        views = [(found, some) for found in (1, 2) for some in absent]
+    return _part(treatments, f"treatments/{seed}/{condition.name}", split), _part(
+        views, f"views/{seed}/{condition.name}", split
+    )
+
+
+def _part(choices: list[T], key: str, split: str) -> list[T]:
+    shuffled = Random(key).sample(choices, len(choices))
+    held = max(1, round(TEST_SHARE * len(choices)))
+    return shuffled[:held] if split == "test" else shuffled[held:]
 
 
 def _draw(
-    table: Knowledge, condition: Condition, treatment: Treatment, identity: str, split: str, rng: Random
+    table: Knowledge,
+    condition: Condition,
+    treatment: Treatment,
+    view: View | None,
+    identity: str,
+    split: str,
+    rng: Random,
 ) -> Encounter:
     side = rng.choice(("left", "right")) if condition.sites else ""
     imaging = condition.imaging
     values = {"side": side, "mm": rng.choice(imaging.sizes) if imaging and imaging.sizes else 0}
 
-    def fill(text: str) -> str:
-        return text.format(**values)
+    def fill(texts: Iterable[str]) -> tuple[str, ...]:
+        return tuple(text.format(**values) for text in texts)
 
     def some(texts: tuple[str, ...], least: int, most: int) -> tuple[str, ...]:
-        return tuple(fill(text) for text in rng.sample(texts, min(len(texts), rng.randint(least, most))))
+        return fill(rng.sample(texts, min(len(texts), rng.randint(least, most))))
 
+    diagnosis, complaint, lay = fill((condition.name, condition.complaint, condition.lay))
     age = rng.randint(*condition.ages)
     home_illness, home = _home(table, condition, age, rng)
+    study: dict[str, Any] = {}
+    if imaging and view:
+        found, absent = view
+        study = {
+            "image_study": imaging.study.format(**values),
+            "image_findings": fill(imaging.findings[:found]),
+            "image_absent": fill(rng.sample(absent, len(absent))),
+            "image_normal": rng.choice(imaging.normal),
+        }
     return Encounter(
         id=identity,
         split=split,
@@ -91,14 +125,14 @@ def _draw(
         setting=condition.setting,
         age=age,
         sex=rng.choice(condition.sexes),
-        diagnosis=fill(condition.name),
+        diagnosis=diagnosis,
         side=side,
         sites=condition.sites,
-        complaint=fill(condition.complaint),
-        lay=fill(condition.lay),
+        complaint=complaint,
+        lay=lay,
         duration=rng.choice(condition.durations),
         history=rng.choice(condition.history),
-        symptoms=tuple(rng.sample(condition.symptoms, min(len(condition.symptoms), rng.randint(1, 2)))),
+        symptoms=tuple(rng.sample(condition.symptoms, rng.randint(1, 2))),
         denied=some(condition.denied, 2, 2),
         signs=some(condition.signs, 2, 2),
         absent=some(condition.absent, 1, 2),
@@ -108,12 +142,9 @@ def _draw(
         home_illness=home_illness,
         plan=some(condition.plan, 1, 2),
         follow_up=treatment[1],
-        image_study=fill(imaging.study) if imaging else "",
-        image_findings=tuple(fill(text) for text in imaging.findings[: rng.randint(1, 2)]) if imaging else (),
-        image_absent=some(imaging.absent, 1, 2) if imaging else (),
-        image_normal=rng.choice(imaging.normal) if imaging else "",
         course=rng.choice(condition.course) if condition.course else "",
         days=rng.randint(3, 6) if condition.course else 0,
+        **study,
     )
 
 

@@ -90,9 +90,7 @@ def _imaging(encounter: Encounter, rng: Random) -> tuple[str, str]:
 
 
 def _plan(encounter: Encounter, rng: Random) -> tuple[str, str]:
-    start = rng.choice(
-        (f"Start {encounter.started}.", f"Started on {encounter.started}.", f"Begin {encounter.started}.")
-    )
+    start = f"{rng.choice(('Start', 'Started on', 'Begin'))} {encounter.started}."
     steps = [sentence(step) for step in encounter.plan]
     if encounter.home:
         steps.append(f"Continue {encounter.home.drug}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
@@ -13,18 +14,7 @@ from suture.data.records import Choice
 OPTIONS = 4
 # Classes that could be given for comfort in almost any condition.
 SYMPTOMATIC = frozenset({"analgesic", "steroid"})
-INTERVALS = (
-    "3 days",
-    "5 days",
-    "1 week",
-    "10 days",
-    "2 weeks",
-    "3 weeks",
-    "4 weeks",
-    "6 weeks",
-    "2 months",
-    "3 months",
-)
+INTERVALS = ("3 days", "5 days", "1 week", "2 weeks", "3 weeks", "4 weeks", "6 weeks", "2 months", "3 months")
 OTHER_SITES = ("elbow", "hip", "thumb", "thigh")
 
 # A question without its banner, the right option, and the wrong ones.
@@ -35,17 +25,20 @@ def questions(encounters: Iterable[Encounter], seed: int) -> list[Choice]:
     """Return two questions an encounter, one of reading and one of knowledge, in turn.
 
     Each has 4 distinct options of one type of which one is right; the right positions are balanced in every four
-    questions. Ids end in the question's kind. Equal arguments give equal questions.
+    questions, and of the kinds that an encounter allows the rarest so far is asked. Ids end in the question's kind.
+    Equal arguments give equal questions.
     """
     rng = Random(f"questions/{seed}")
     positions: list[int] = []
     asked: list[Choice] = []
-    for number, encounter in enumerate(encounters):
+    given: Counter[str] = Counter()
+    for encounter in encounters:
         for family in (READING, KNOWLEDGE):
-            kinds = [*family][number % len(family) :] + [*family][: number % len(family)]
+            kinds = sorted(family, key=lambda name: given[name])
             kind, (stem, right, wrong) = next(
                 (kind, made) for kind in kinds if (made := family[kind](encounter, rng)) is not None
             )
+            given[kind] += 1
             positions = positions or rng.sample(range(OPTIONS), OPTIONS)
             answer = positions.pop()
             options = rng.sample(wrong, OPTIONS - 1)
@@ -54,9 +47,13 @@ def questions(encounters: Iterable[Encounter], seed: int) -> list[Choice]:
     return asked
 
 
+def _patient(encounter: Encounter) -> str:
+    return sentence(article(encounter.patient)).rstrip(".")
+
+
 def _record(encounter: Encounter) -> str:
     home = f" Takes {encounter.home}." if encounter.home else ""
-    return f"{sentence(article(encounter.patient))}{home} Started {encounter.started}."
+    return f"{_patient(encounter)}.{home} Started {encounter.started}."
 
 
 def _new_drug(encounter: Encounter, rng: Random) -> Asked:
@@ -66,8 +63,10 @@ def _new_drug(encounter: Encounter, rng: Random) -> Asked:
     return f"{_record(encounter)} Which drug is new?", encounter.started.drug, wrong
 
 
-def _dose(encounter: Encounter, rng: Random) -> Asked:
+def _dose(encounter: Encounter, rng: Random) -> Asked | None:
     drug = encounter.started
+    if drug.unit.startswith("drop"):
+        return None
     same = {other.dose for c in knowledge().conditions for other in c.drugs if other.drug == drug.drug}
     amounts = [float(drug.dose) * factor for factor in (0.5, 2, 3, 4)]
     pool = sorted((same | {f"{amount:g}" for amount in amounts}) - {drug.dose})
@@ -81,7 +80,7 @@ def _side(encounter: Encounter, rng: Random) -> Asked | None:
         return None
     other = "left" if encounter.side == "right" else "right"
     old = rng.choice([name for name in OTHER_SITES if name != site])
-    stem = f"{sentence(article(encounter.patient))[:-1]} with {encounter.complaint}. Old scar on the {other} {old}."
+    stem = f"{_patient(encounter)} with {encounter.complaint}. Old scar on the {other} {old}."
     return (
         f"{stem} Where is the complaint?",
         f"{encounter.side} {site}",
@@ -112,9 +111,10 @@ def _follow_up(encounter: Encounter, rng: Random) -> Asked:
 
 def _diagnosis(encounter: Encounter, rng: Random) -> Asked:
     condition = knowledge().condition(encounter.condition)
-    others = [other.name.format(side=encounter.side or "left") for other in _unlike(condition, rng)]
+    possible = [other for other in knowledge().unlike(condition) if encounter.sex in other.sexes]
+    others = [other.name.format(side=encounter.side or "left") for other in rng.sample(possible, OPTIONS - 1)]
     stem = (
-        f"{sentence(article(encounter.patient))[:-1]} with {encounter.complaint} for {encounter.duration}. "
+        f"{_patient(encounter)} with {encounter.complaint} for {encounter.duration}. "
         f"Exam: {listed(encounter.signs[:2])}. Most likely diagnosis?"
     )
     return stem, encounter.diagnosis, others
@@ -129,24 +129,23 @@ def _usual_drug(encounter: Encounter, rng: Random) -> Asked:
         drug = rng.choice(other.drugs).drug
         if table.classes[drug] not in barred:
             wrong.setdefault(table.classes[drug], drug)
-    stem = f"{sentence(article(encounter.patient))[:-1]} with {encounter.diagnosis}. Which drug is usually started?"
+    stem = f"{_patient(encounter)} with {encounter.diagnosis}. Which drug is usually started?"
     return stem, encounter.started.drug, [*wrong.values()][: OPTIONS - 1]
 
 
 def _finding(encounter: Encounter, rng: Random) -> Asked:
     condition = knowledge().condition(encounter.condition)
     others = [rng.choice(other.signs).format(side=encounter.side or "left") for other in _unlike(condition, rng)]
-    stem = f"{sentence(article(encounter.patient))[:-1]} with {encounter.diagnosis}. Which finding is typical?"
+    stem = f"{_patient(encounter)} with {encounter.diagnosis}. Which finding is typical?"
     return stem, rng.choice(encounter.signs), others
 
 
 def _image(encounter: Encounter, rng: Random) -> Asked | None:
     if not encounter.image_study:
         return None
-    condition = knowledge().condition(encounter.condition)
-    pool = [
-        other.imaging.findings[0] for other in _unlike(condition, rng, len(knowledge().conditions)) if other.imaging
-    ]
+    table = knowledge()
+    others = _unlike(table.condition(encounter.condition), rng, len(table.conditions))
+    pool = [other.imaging.findings[0] for other in others if other.imaging]
     stem = f"{sentence(encounter.image_study)[:-1]} in {encounter.diagnosis}. Which finding is typical?"
     wrong = [text.format(side=encounter.side or "left", mm=4) for text in pool[: OPTIONS - 1]]
     return stem, encounter.image_findings[0], wrong
@@ -154,7 +153,7 @@ def _image(encounter: Encounter, rng: Random) -> Asked | None:
 
 def _step(encounter: Encounter, rng: Random) -> Asked:
     condition = knowledge().condition(encounter.condition)
-    stem = f"{sentence(article(encounter.patient))[:-1]} with {encounter.diagnosis}. Which step belongs to the plan?"
+    stem = f"{_patient(encounter)} with {encounter.diagnosis}. Which step belongs to the plan?"
     return stem, condition.plan[0], [other.plan[0] for other in _unlike(condition, rng)]
 
 

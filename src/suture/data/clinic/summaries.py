@@ -24,6 +24,10 @@ SMALL_TALK = (
     ("Did you try anything?", "Only tea and rest."),
     ("How was the drive?", "Long, with all that rain."),
 )
+OTHER_SIDE = {
+    "left": (("And the right side?", "That one is fine."),),
+    "right": (("And the left side?", "That one is fine."),),
+}
 WARD_TALK = (
     "Slept poorly, family visited.",
     "Ate half of lunch, walked to the window.",
@@ -69,10 +73,7 @@ def _dialogue(encounter: Encounter, rng: Random) -> Rendering:
     note, lay = rng.choice(encounter.symptoms)
     denied, sign = encounter.denied[: rng.randint(1, 2)], encounter.signs[0]
     home = f"{sentence(str(encounter.home))}" if encounter.home else rng.choice(("Nothing.", "No tablets at all."))
-    other = {"left": "right", "right": "left"}.get(encounter.side)
-    aside = (
-        rng.choice((*SMALL_TALK, (f"And the {other} side?", "That one is fine."))) if other else rng.choice(SMALL_TALK)
-    )
+    aside = rng.choice((*SMALL_TALK, *OTHER_SIDE.get(encounter.side, ())))
     asked = [
         (rng.choice(("Anything else?", "What else do you notice?")), sentence(lay)),
         rng.choice(
@@ -139,7 +140,8 @@ def _stay(encounter: Encounter, rng: Random) -> Rendering:
     )
     target = (
         f"Admitted with {encounter.diagnosis}; {sign}, no {', no '.join(absent)}. "
-        f"Treated with {encounter.started}. {sentence(encounter.course)} Discharged on day {encounter.days}. Follow up in {encounter.follow_up}."
+        f"Treated with {encounter.started}. {sentence(encounter.course)} Discharged on day {encounter.days}. "
+        f"Follow up in {encounter.follow_up}."
     )
     return source, target, _stated(encounter, [sign], absent, treated=True)
 

@@ -47,7 +47,10 @@ def training_topics() -> tuple[Topic, ...]:
 @cache
 def contrast_topics() -> tuple[ContrastTopic, ...]:
     """Return the topics of the contrast part."""
-    return tuple(ContrastTopic(*texts, tuple(items)) for *texts, items in _table()["contrast"])
+    return tuple(
+        ContrastTopic(name, question, statement, word, tuple(items))
+        for name, question, statement, word, items in _table()["contrast"]
+    )
 
 
 @cache
