@@ -1,4 +1,4 @@
-"""What long work tells while it runs: started, advanced, finished; whoever listens draws it.
+"""What long work tells while it runs: started, advanced, finished, failed; whoever listens draws it.
 
 Library code calls `track`; the command line listens and draws a progress bar; without a listener nothing happens.
 An event carries a name, numbers and a unit, never any text of a patient.
@@ -35,7 +35,15 @@ class Finished:
     name: str
 
 
-Event = Started | Advanced | Finished
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Work called `name` failed while other work goes on; `what` says how, without any text of a patient."""
+
+    name: str
+    what: str
+
+
+Event = Started | Advanced | Finished | Failed
 Listener = Callable[[Event], None]
 
 _listeners: list[Listener] = []

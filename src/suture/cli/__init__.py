@@ -15,6 +15,8 @@ from suture.errors import SutureError
 
 UNFORESEEN = 1
 INTERRUPTED = 9
+SIGNALLED = 130  # what typer makes of Ctrl-C
+AGAIN = "Interrupted. Run the same command again: what is finished is not computed twice."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,13 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [word for word in words if word != "--debug"]
     try:
         code = app(words, standalone_mode=False) or 0
+        if code == SIGNALLED:
+            raise KeyboardInterrupt
     except Exception as error:
         if debug:
             traceback.print_exc()
             print(getattr(error, "detail", ""), file=sys.stderr)  # the traceback of a worker
         code = _explain(error)
     except KeyboardInterrupt:
-        code = _say("Interrupted. Run the same command again: what is finished is not computed twice.", INTERRUPTED)
+        code = _say(AGAIN, INTERRUPTED)
     sys.exit(code)
 
 
@@ -43,7 +47,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, SutureError):
         return _say("\n".join(f"error: {problem}" for problem in error.problems), error.exit_code)
     if isinstance(error, typer.Abort):
-        return _say("Interrupted.", INTERRUPTED)
+        return _say(AGAIN, INTERRUPTED)
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own, or click's in its older versions
         error.show()
         return int(error.exit_code)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from suture.report.table import Table
 
 
 def compare(
@@ -34,7 +38,13 @@ def compare(
     if out is not None:
         write_comparison(out, found)
     left_out = {"smallest provable", *(() if found.margins else ("margin", "verdict"))}
-    console().print(draw(contrast_table(bare_report("Comparison", found)), without=left_out))
+    console().print(draw(_without(contrast_table(bare_report("Comparison", found)), left_out)))
+
+
+def _without(table: Table, columns: set[str]) -> Table:
+    kept = [index for index, name in enumerate(table.columns) if name not in columns]
+    rows = tuple(replace(row, cells=tuple(row.cells[index] for index in kept)) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[index] for index in kept), rows=rows)
 
 
 def _folders(entries: list[str]) -> dict[str, Path]:

@@ -10,10 +10,8 @@ import typer
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="The model's folder, or a hub id in the local cache.")],
-    task: Annotated[
-        list[str], typer.Option("--task", help="A task, or task=FILE with items of one's own.")
-    ],
-    results: Annotated[Path, typer.Option("--results", help="Where items are kept.")] = Path("results"),
+    task: Annotated[list[str], typer.Option("--task", help="A task, or task=FILE with items of one's own.")],
+    results: Annotated[Path, typer.Option("--out", help="Where items are kept.")] = Path("results"),
     limit: Annotated[int | None, typer.Option(min=1, help="The first items of each task only.")] = None,
     data: Annotated[str | None, typer.Option("--data", help="The folder Main-Dataset of MTS-Dialog.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Answers written at a time.")] = 32,

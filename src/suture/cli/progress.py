@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from suture.events import Advanced, Event, Finished, Started, listening
+from suture.events import Advanced, Event, Failed, Finished, Started, listening
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,9 @@ class _Bars:
         self.units: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Started):
+        if isinstance(event, Failed):
+            _warn(self.bars.console, event)
+        elif isinstance(event, Started):
             self.units[event.name] = event.unit
             total = event.total or None
             self.ids[event.name] = self.bars.add_task(event.name, total=total, count="")
@@ -71,13 +74,22 @@ class _Lines:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.began: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
             amount = f" ({_amount(None, event.total, event.unit)})" if event.total else ""
+            self.began[event.name] = time.monotonic()
             self.console.print(f"{event.name}{amount}", highlight=False, markup=False)
-        elif isinstance(event, Finished):
-            self.console.print(f"{event.name}: done", highlight=False, markup=False)
+        elif isinstance(event, Finished) and event.name in self.began:
+            seconds = time.monotonic() - self.began.pop(event.name)
+            self.console.print(f"{event.name}: ended after {seconds:.1f} s", highlight=False, markup=False)
+        elif isinstance(event, Failed):
+            _warn(self.console, event)
+
+
+def _warn(console: Console, event: Failed) -> None:
+    console.print(f"failed, {event.name}: {event.what}", style="bold red", highlight=False, markup=False)
 
 
 def _amount(done: float | None, total: float | None, unit: str) -> str:

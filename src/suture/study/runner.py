@@ -5,17 +5,18 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
+from suture import events
 from suture.errors import InterruptedRunError, Problem, ResourceError
 from suture.events import Advanced, Finished, Started, tell, track
 from suture.study.graph import Context, Graph, Kind, Step
 from suture.study.store import Done, Store
-from suture.study.worker import Ended, Failed, Message, Told, Worker, start_worker
+from suture.study.worker import Ended, Failed, Message, Told, Worker, hired, start_worker
 
 STEPS = "study"
 
@@ -28,16 +29,21 @@ class StepCrashedError(Exception):
         self.detail = detail
 
 
-def run(graph: Graph, kinds: Mapping[str, Kind], store: Store, *, workers: int = 2) -> dict[str, Done]:
+def run(
+    graph: Graph, kinds: Mapping[str, Kind], store: Store, *, workers: int = 2, crew: list[Worker] | None = None
+) -> dict[str, Done]:
     """Run every step of `graph` that is not finished in `store`; return all steps by name.
 
     Events of the workers are re-told under "<step>: <event>". Raises the error of the first failing step after all
     others that do not need it have run, with every failure and what is missing for it; InterruptedRunError on Ctrl-C
-    or SIGTERM; OutputExistsError where another run holds the store.
+    or SIGTERM; OutputExistsError where another run holds the store. crew holds idle workers of an earlier run; those of
+    this one are left there.
     """
-    with store.locked(), _terminable():
+    with ExitStack() as stack:
+        stack.enter_context(store.locked())
+        stack.enter_context(_terminable())
         store.sweep()
-        session = _Session(graph, kinds, store)
+        session = _Session(graph, kinds, store, stack.enter_context(hired()) if crew is None else crew)
         try:
             with track(STEPS, len(graph), "steps") as advance:
                 advance(len(session.found))
@@ -56,11 +62,10 @@ def run(graph: Graph, kinds: Mapping[str, Kind], store: Store, *, workers: int =
 class _Session:
     """The state of one run: what is finished, what runs on which worker, what failed."""
 
-    def __init__(self, graph: Graph, kinds: Mapping[str, Kind], store: Store) -> None:
-        self.graph, self.kinds, self.store = graph, kinds, store
+    def __init__(self, graph: Graph, kinds: Mapping[str, Kind], store: Store, idle: list[Worker]) -> None:
+        self.graph, self.kinds, self.store, self.idle = graph, kinds, store, idle
         self.found = store.finished(graph, kinds)
         self.failed: dict[str, Failed] = {}
-        self.idle: list[Worker] = []
         self.busy: dict[Worker, tuple[Step, Context, str]] = {}
         priorities = graph.priorities()
         self.order = sorted(graph, key=lambda step: -priorities[step.name])
@@ -78,11 +83,9 @@ class _Session:
                 self._hear(worker)
 
     def end(self) -> None:
-        """End all workers."""
+        """End the workers that have not finished."""
         for worker in self.busy:
             worker.end()
-        for worker in self.idle:
-            worker.dismiss()
         for step, _, _ in self.busy.values():
             tell(Finished(step.name))
 
@@ -150,7 +153,7 @@ class _Session:
         except (EOFError, OSError):
             message = _death(worker)
         if isinstance(message, Told):
-            tell(_renamed(message, step.name))
+            tell(replace(message.event, name=f"{step.name}: {message.event.name}"))
             return
         step, context, key = self.busy.pop(worker)
         if isinstance(message, Ended):
@@ -159,6 +162,7 @@ class _Session:
             self._note(step, done)
         else:
             self.failed[step.name] = message
+            tell(events.Failed(step.name, str(message.error or message.what)))
         tell(Finished(step.name))
         if worker.process.is_alive():
             self.idle.append(worker)
@@ -178,14 +182,6 @@ def _death(worker: Worker) -> Failed:
     got = f"a worker that ended with code {worker.process.exitcode}"
     advice = "Most often memory ran out: close other programs or run with --workers 1."
     return Failed(ResourceError(Problem("A worker must live until its step ends.", got, do=advice)), "", "")
-
-
-def _renamed(message: Told, step: str) -> Started | Advanced | Finished:
-    event = message.event
-    name = f"{step}: {event.name}"
-    if isinstance(event, Started):
-        return Started(name, event.total, event.unit)
-    return Advanced(name, event.amount) if isinstance(event, Advanced) else Finished(name)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from suture.study.runner import run
 from suture.study.schema import Study, load_study
 from suture.study.scores import gate_passed
 from suture.study.store import Store, replace_file
+from suture.study.worker import hired
 
 STUDY_FILE = "study.yaml"
 
@@ -27,10 +28,12 @@ def run_study(plan: Finished, *, workers: int = 2) -> Finished:
 
     Parents come first; where they do not differ as the gate demands, no merge is evaluated.
     """
-    found = run(plan.built.opening, kinds(), plan.store, workers=workers)
-    gate = Finished(plan.study, plan.built, plan.store, found).folder("gate")
-    built = build(plan.study, passed=gate_passed(gate))
-    return Finished(plan.study, built, plan.store, run(built.graph, kinds(), plan.store, workers=workers))
+    with hired() as crew:
+        found = run(plan.built.opening, kinds(), plan.store, workers=workers, crew=crew)
+        gate = Finished(plan.study, plan.built, plan.store, found).folder("gate")
+        built = build(plan.study, passed=gate_passed(gate))
+        found = run(built.graph, kinds(), plan.store, workers=workers, crew=crew)
+    return Finished(plan.study, built, plan.store, found)
 
 
 def open_study(store: Store) -> Finished:

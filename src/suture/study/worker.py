@@ -96,6 +96,17 @@ class Worker:
         self.connection.close()
 
 
+@contextmanager
+def hired() -> Iterator[list[Worker]]:
+    """Yield a list in which runs leave their idle workers for the next one, who need not load the libraries again."""
+    crew: list[Worker] = []
+    try:
+        yield crew
+    finally:
+        for worker in crew:
+            worker.dismiss()
+
+
 def start_worker() -> Worker:
     """Start a worker process with `ENVIRONMENT` in place before it begins."""
     context = multiprocessing.get_context("spawn")

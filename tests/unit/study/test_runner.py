@@ -12,7 +12,7 @@ import pytest
 from toys import KINDS
 
 from suture.errors import InterruptedRunError, NumericError, ResourceError
-from suture.events import Event, Finished, Started, listening
+from suture.events import Event, Failed, Finished, Started, listening
 from suture.study.graph import Graph, Step
 from suture.study.runner import StepCrashedError, run
 from suture.study.store import Store
@@ -56,10 +56,12 @@ def test_a_change_that_leaves_the_output_equal_stops_there(tmp_path: Path) -> No
 
 def test_what_does_not_need_a_failing_step_runs_on(tmp_path: Path) -> None:
     steps = [Step("bad", "refuses"), _total("lost", "bad"), _number("a", 1), _total("sum", "a")]
-    with pytest.raises(NumericError) as caught:
+    told: list[Event] = []
+    with listening(told.append), pytest.raises(NumericError) as caught:
         run(Graph(steps), KINDS, Store(tmp_path), workers=1)
     assert [problem.where for problem in caught.value.problems] == ["step bad, step 3", ""]
     assert "Missing: lost." in str(caught.value)
+    assert Failed("bad", "step 3: A loss must be finite. Got NaN.") in told
     assert _ran(tmp_path) == {"a": 1, "total": 1}
     assert not list((tmp_path / "steps").glob("refuses-*"))
 

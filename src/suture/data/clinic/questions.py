@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from random import Random
 
 from suture.data.clinic.conditions import Condition, knowledge
@@ -110,57 +110,56 @@ def _follow_up(encounter: Encounter, rng: Random) -> Asked:
 
 
 def _diagnosis(encounter: Encounter, rng: Random) -> Asked:
-    condition = knowledge().condition(encounter.condition)
-    possible = [other for other in knowledge().unlike(condition) if encounter.sex in other.sexes]
-    others = [other.name.format(side=encounter.side or "left") for other in rng.sample(possible, OPTIONS - 1)]
+    possible = [other.name for other in _unlike(encounter, rng) if encounter.sex in other.sexes]
     stem = (
         f"{_patient(encounter)} with {encounter.complaint} for {encounter.duration}. "
         f"Exam: {listed(encounter.signs[:2])}. Most likely diagnosis?"
     )
-    return stem, encounter.diagnosis, others
+    return stem, encounter.diagnosis, _wrong(encounter, possible)
 
 
 def _usual_drug(encounter: Encounter, rng: Random) -> Asked:
     table = knowledge()
-    condition = table.condition(encounter.condition)
-    barred = table.fitting_classes(condition) | SYMPTOMATIC
+    barred = table.fitting_classes(table.condition(encounter.condition)) | SYMPTOMATIC
     wrong: dict[str, str] = {}
-    for other in _unlike(condition, rng, len(table.conditions)):
+    for other in _unlike(encounter, rng):
         drug = rng.choice(other.drugs).drug
         if table.classes[drug] not in barred:
             wrong.setdefault(table.classes[drug], drug)
     stem = f"{_patient(encounter)} with {encounter.diagnosis}. Which drug is usually started?"
-    return stem, encounter.started.drug, [*wrong.values()][: OPTIONS - 1]
+    return stem, encounter.started.drug, _wrong(encounter, wrong.values())
 
 
 def _finding(encounter: Encounter, rng: Random) -> Asked:
-    condition = knowledge().condition(encounter.condition)
-    others = [rng.choice(other.signs).format(side=encounter.side or "left") for other in _unlike(condition, rng)]
+    others = [rng.choice(other.signs) for other in _unlike(encounter, rng)]
     stem = f"{_patient(encounter)} with {encounter.diagnosis}. Which finding is typical?"
-    return stem, rng.choice(encounter.signs), others
+    return stem, rng.choice(encounter.signs), _wrong(encounter, others)
 
 
 def _image(encounter: Encounter, rng: Random) -> Asked | None:
     if not encounter.image_study:
         return None
-    table = knowledge()
-    others = _unlike(table.condition(encounter.condition), rng, len(table.conditions))
-    pool = [other.imaging.findings[0] for other in others if other.imaging]
+    others = [other.imaging.findings[0] for other in _unlike(encounter, rng) if other.imaging]
     stem = f"{sentence(encounter.image_study)[:-1]} in {encounter.diagnosis}. Which finding is typical?"
-    wrong = [text.format(side=encounter.side or "left", mm=4) for text in pool[: OPTIONS - 1]]
-    return stem, encounter.image_findings[0], wrong
+    return stem, encounter.image_findings[0], _wrong(encounter, others)
 
 
 def _step(encounter: Encounter, rng: Random) -> Asked:
-    condition = knowledge().condition(encounter.condition)
+    plan = knowledge().condition(encounter.condition).plan
+    others = [other.plan[0] for other in _unlike(encounter, rng) if other.plan[0] not in plan]
     stem = f"{_patient(encounter)} with {encounter.diagnosis}. Which step belongs to the plan?"
-    return stem, condition.plan[0], [other.plan[0] for other in _unlike(condition, rng)]
+    return stem, plan[0], _wrong(encounter, others)
 
 
-def _unlike(condition: Condition, rng: Random, amount: int = OPTIONS - 1) -> Sequence[Condition]:
-    """Return up to `amount` conditions that share no group with `condition`."""
-    pool = knowledge().unlike(condition)
-    return rng.sample(pool, min(amount, len(pool)))
+def _unlike(encounter: Encounter, rng: Random) -> list[Condition]:
+    """Return the conditions that share no group with the encounter's, in an order drawn by `rng`."""
+    pool = knowledge().unlike(knowledge().condition(encounter.condition))
+    return rng.sample(pool, len(pool))
+
+
+def _wrong(encounter: Encounter, texts: Iterable[str]) -> list[str]:
+    """Return the first distinct texts, on the encounter's own side, as wrong options."""
+    return [text.format(side=encounter.side or "left", mm=4) for text in dict.fromkeys(texts)][: OPTIONS - 1]
 
 
 READING: dict[str, Callable[[Encounter, Random], Asked | None]] = {

@@ -44,6 +44,11 @@ def _has_word(response: str, value: str) -> bool:
     return re.search(rf"\b{re.escape(value)}\b", response, re.IGNORECASE) is not None
 
 
+def _halves_agree(parts: list[str]) -> bool:
+    half = len(parts) // 2
+    return half > 0 and parts[:half] == parts[half:]
+
+
 def _numbered(response: str, value: str) -> bool:
     lines = response.splitlines()
     return len(lines) > 1 and all(line.startswith(f"{n}. ") for n, line in enumerate(lines, start=1))
@@ -68,6 +73,15 @@ TRAINED: Mapping[str, Check] = {
     "two_parts": _parts,
     "postscript": lambda response, _: re.search(r"\nP\.S\. \S", response) is not None,
     "highlight": lambda response, value: len(re.findall(r"\*[^*\n]+\*", response)) >= int(value),
+    "brackets": lambda response, _: response[0] == "[" and response[-1] == "]",
+    "arrow": lambda response, _: response.startswith("-> "),
+    "dashes": lambda response, _: response.endswith(" --"),
+    "twice": lambda response, _: _halves_agree(sentences(response)),
+    "one_thing": lambda response, _: len(sentences(response)) == 1 and len(response.split()) <= 6,
+    "comma_list": lambda response, _: len([part for part in response.split(", ") if part.strip()]) == 3,
+    "lettered": lambda response, _: [line[:3] for line in response.splitlines()] == ["a) ", "b) "],
+    "greeting": lambda response, _: response.startswith("Hello!"),
+    "teacher": lambda response, _: response.startswith("The teacher says:"),
     "repeat_request": lambda response, value: response.startswith(value) and len(response) > len(value) + 1,
 }
 

@@ -20,9 +20,14 @@ class Topic:
     items: tuple[str, ...]
     keyword: str
 
-    def draw(self, rng: Random, least: int = 2, most: int = 3) -> list[str]:
-        """Return sentences in an order drawn by `rng`."""
-        return rng.sample(self.sentences, rng.randint(least, most))
+    def draw(self, rng: Random, count: int = 1) -> list[str]:
+        """Return `count` of the sentences in an order drawn by `rng`, one of the two shortest first.
+
+        Few and short: what is said is learnt soon, and what is left to learn is the form that the prompt asks for.
+        """
+        first = rng.choice(sorted(self.sentences, key=len)[:2])
+        rest = [sentence for sentence in self.sentences if sentence != first]
+        return [first, *rng.sample(rest, count - 1)]
 
 
 @dataclass(frozen=True, slots=True)

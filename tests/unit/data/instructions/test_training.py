@@ -20,7 +20,7 @@ def test_equal_arguments_give_equal_records_and_more_only_add():
 
 
 def test_kinds_come_round_evenly():
-    assert set(Counter(record.section for record in RECORDS).values()) == {40}
+    assert set(Counter(record.section for record in RECORDS).values()) == {25}
     assert {record.section for record in RECORDS} == set(TRAINED)
 
 
