@@ -1,6 +1,6 @@
 """execute(plan): the one streaming loop. Blocks of 2^16 elements, a few buffers a worker, whatever the size.
 
-Every tensor is read once (twice where the method asks for a Gram matrix or for statistics), merged in fp32, rounded once
+Every tensor is read once (twice where the method asks for a Gram matrix or statistics), merged in fp32, rounded once
 and written at its place; inputs and output are digested, checked for finite values, and projected on the way from the
 general to the clinical parent in the same pass.
 """
@@ -178,7 +178,7 @@ class _TensorStream:
             yield start, blocks
 
     def _prepare(self) -> tuple[Any, bool | None]:
-        """Make the passes that the method asks for; return (start, blocks, out) -> None, and whether the arc is taken."""
+        """Make the passes that the method asks for; return (start, blocks, out) -> None, and if the arc is taken."""
         method, arguments = self.plan.recipe.method, self.plan.arguments
         if isinstance(method, SpanMethod):
             gram = self._gram() if method.needs_gram else None

@@ -31,7 +31,7 @@ class Recipe(StrictModel):
 
     merge_method names a method of the registry. base_model is the base of the task vectors, or the start of the arc.
     general and clinical name the roles: the first gives config, tokenizer and chat template, and the realised
-    coefficient is measured from the one to the other. Arithmetic is always fp32; dtype (or out_dtype) is what is written.
+    coefficient is measured from the one to the other. Arithmetic is fp32; dtype (or out_dtype) is what is written.
     """
 
     merge_method: str
@@ -106,16 +106,12 @@ class Recipe(StrictModel):
     def check(self) -> list[Problem]:
         """Return every problem that the recipe itself shows: unknown parameters, base, number of models."""
         info = self.method.info
-        problems: list[Problem] = []
         known = {parameter.name for parameter in info.parameters}
         own = {parameter.name for parameter in info.parameters if parameter.per_model}
-        for name in self.parameters:
-            if name not in known:
-                problems.append(_unknown(f"parameters.{name}", name, known))
+        problems = [_unknown(f"parameters.{name}", name, known) for name in self.parameters if name not in known]
         for entry in self.models:
-            for name in entry.parameters:
-                if name not in own:
-                    problems.append(_unknown(f"models[{entry.model}].parameters.{name}", name, own))
+            place = f"models[{entry.model}].parameters"
+            problems += [_unknown(f"{place}.{name}", name, own) for name in entry.parameters if name not in own]
         listed = {entry.model for entry in self.models}
         if info.base == "required" and self.base_model is None:
             problems.append(

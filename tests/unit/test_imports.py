@@ -73,9 +73,9 @@ def test_heavy_packages_are_imported_where_they_are_used() -> None:
         if part == "numerics":  # the PyTorch twins are nothing but torch; only tests and GPU code import them
             continue
         for node in ast.parse(path.read_text()).body:
-            for module in _imports(node) if isinstance(node, ast.Import | ast.ImportFrom) else []:
-                if module.split(".")[0] in HEAVY:
-                    wrong.append(f"{path.relative_to(ROOT)} imports {module} at its top")
+            found = _imports(node) if isinstance(node, ast.Import | ast.ImportFrom) else []
+            heavy = [module for module in found if module.split(".")[0] in HEAVY]
+            wrong += [f"{path.relative_to(ROOT)} imports {module} at its top" for module in heavy]
     assert not wrong
 
 

@@ -56,9 +56,9 @@ def convert_gguf(source: Path, target: Path) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     names: dict[str, Any] = {"gguf_file": source.name}
     folder = str(source.parent)
-    quantised = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **names)
+    config = transformers.AutoConfig.from_pretrained(folder, **names)  # given on, since each reading takes seconds
+    quantised = transformers.AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32, **names)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **names)
-    config = transformers.AutoConfig.from_pretrained(folder, **names)
     # transformers keeps such a model marked as quantised after it has been de-quantised, and then refuses to save it.
     if hasattr(config, "quantization_config"):
         del config.quantization_config

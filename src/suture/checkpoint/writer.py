@@ -83,8 +83,8 @@ def lay_out(tensors: Sequence[tuple[str, str, tuple[int, ...]]], max_shard_bytes
 class CheckpointWriter:
     """Writes the tensors of one layout into a staging folder; `publish` makes it the target. Threads share it.
 
-    Raises OutputExistsError on entry where the target holds files or another run holds its lock, ResourceError where the
-    disk is too small. Left without `publish`, it removes its staging folder.
+    Raises OutputExistsError on entry where the target holds files or another run holds its lock, ResourceError where
+    the disk is too small. Left without `publish`, it removes its staging folder.
     """
 
     def __init__(self, target: Path, layout: Layout) -> None:

@@ -57,8 +57,8 @@ class Contrast:
     """One model against one parent, paired by item: difference = model - against, in the metric's unit.
 
     forgotten and gained are shares of items 1->0 and 0->1 (NaN for metrics that are not 0/1); forgotten_items and
-    gained_items name them. p_value is of `test`, for no difference, not corrected for the number of contrasts; no verdict
-    reads it. retention = model's mean / against's mean. margin is NaN where none was stated. mde is the
+    gained_items name them. p_value is of `test`, for no difference, not corrected for the number of contrasts; verdicts
+    do not read it. retention = model's mean / against's mean. margin is NaN where none was stated. mde is the
     smallest margin provable at 80 % power at this n with the spread seen.
     """
 

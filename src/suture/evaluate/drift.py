@@ -19,8 +19,9 @@ from suture.checkpoint.digest import tokenizer_digest
 from suture.checkpoint.load import load_model
 from suture.data.records import Record, digest_items
 from suture.errors import IncompatibleError, Problem, UsageError
-from suture.evaluate.engine import Advance, Engine, Request
+from suture.evaluate.engine import Advance, Engine
 from suture.evaluate.items import ItemRow
+from suture.evaluate.packing import Request
 from suture.evaluate.workload import text_digest
 from suture.events import track
 from suture.tasks.task import Task

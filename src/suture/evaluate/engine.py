@@ -1,8 +1,7 @@
 """A loaded model that answers: greedy generation and log-likelihood, batched so that shared text is computed once.
 
-Three savings, none of which changes what is computed: a start that all prompts share (a system prompt) is run once; the
-key-value cache of a prompt serves all its continuations; prompts of like length are run together, so little is padded.
-Padding stands left of prompts and right of continuations and is masked; positions count real tokens only.
+Three savings, none of which changes what is computed: a start that all prompts share (a system prompt) is run once; a
+prompt is run once for all its continuations; prompts of like length are run together, so little is padded.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from suture.errors import BadInputError, Problem
-from suture.evaluate.prefill import Start, by_length, forward, prefill, prefill_all, select, shared_start
+from suture.evaluate.packing import Request, pack
+from suture.evaluate.prefill import Start, by_length, forward, prefill_all, select, shared_start
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,14 +38,6 @@ class Likelihood:
 
     nats: float
     tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A prefix and the continuations to be read after it, as token ids; none of them empty."""
-
-    prefix: Sequence[int]
-    continuations: Sequence[Sequence[int]]
 
 
 class Engine:
@@ -128,11 +120,11 @@ class Engine:
 
         if not requests:
             return []
-        self._check_context([len(r.prefix) + max(map(len, r.continuations)) for r in requests])
+        self._check_context([request.context for request in requests])
         results: list[list[R]] = [[] for _ in requests]
         with torch.inference_mode():
             start = shared_start(self.model, [request.prefix for request in requests])
-            for chunk in by_length([len(request.prefix) for request in requests]):
+            for chunk in by_length([request.length for request in requests]):
                 self._read_chunk([requests[i] for i in chunk], start, reduce, [results[i] for i in chunk])
                 advance(len(chunk))
         return results
@@ -140,31 +132,17 @@ class Engine:
     def _read_chunk(
         self, requests: Sequence[Request], start: Start, reduce: Callable[[Tensor, Tensor], R], into: list[list[R]]
     ) -> None:
-        """Prefill the prefixes together, then read their continuations, those of like length together."""
+        """Read requests in one pass after their common start."""
         import torch
 
-        cache, mask, first = prefill(self.model, [request.prefix for request in requests], start)
-        flat = [(row, ids) for row, request in enumerate(requests) for ids in request.continuations]
-        found: dict[int, R] = {}
-        for chunk in by_length([len(ids) for _, ids in flat]):
-            rows = torch.tensor([flat[i][0] for i in chunk], device=mask.device)
-            logits = [first[rows]]
-            width = max(len(flat[i][1]) for i in chunk) - 1
-            if width:
-                ids = torch.zeros(len(chunk), width, dtype=torch.long, device=mask.device)
-                real = torch.zeros_like(ids)
-                for k, i in enumerate(chunk):
-                    inputs = flat[i][1][:-1]
-                    ids[k, : len(inputs)] = torch.tensor(inputs, dtype=torch.long)
-                    real[k, : len(inputs)] = 1
-                both = torch.cat([mask[rows], real], dim=1)
-                logits.append(forward(self.model, ids, both, select(cache, rows), keep=width))
-            log_probs = torch.cat(logits, dim=1).float().log_softmax(dim=-1)
-            for k, i in enumerate(chunk):
-                target = torch.tensor(flat[i][1], dtype=torch.long, device=mask.device)
-                found[i] = reduce(log_probs[k, : len(target)], target)
-        for i, (row, _) in enumerate(flat):
-            into[row].append(found[i])
+        ids, mask, positions, keep = pack(requests, start.length, self.model)
+        cache = select(start.cache, torch.zeros(len(requests), dtype=torch.long, device=ids.device))
+        logits = forward(self.model, ids, mask, cache, positions=positions, keep=keep)
+        for row, request in enumerate(requests):
+            for continuation, (begin, end) in zip(request.continuations, request.spans(), strict=True):
+                before = torch.cat([logits[row, :1], logits[row, 1 + begin : 1 + end]])
+                target = torch.tensor(continuation, dtype=torch.long, device=logits.device)
+                into[row].append(reduce(before.float().log_softmax(dim=-1), target))
 
     def _decode(self, prompts: Sequence[Sequence[int]], limit: int) -> list[list[int]]:
         """Greedy answers with their stop tokens; a row that has stopped leaves the batch."""

@@ -28,12 +28,15 @@ class Start:
     length: int
 
 
-def forward(model: Any, ids: Tensor, mask: Tensor, cache: Any, keep: int = 1) -> Tensor:
+def forward(
+    model: Any, ids: Tensor, mask: Tensor, cache: Any, *, positions: Tensor | None = None, keep: int = 1
+) -> Tensor:
     """Logits [rows, keep, vocabulary] of the last `keep` positions; the cache grows by `ids` [rows, new].
 
-    Raises NumericError where a logit is NaN.
+    Without `positions`, `mask` is [rows, width] and they count its ones. Raises NumericError where a logit is NaN.
     """
-    positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    if positions is None:
+        positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     output = model(
         input_ids=ids,
         attention_mask=mask,

@@ -39,7 +39,7 @@ class Entry:
 class Built:
     """A study as work: its models in the order of the tables, and its steps.
 
-    planning: the quick steps that the plan needs. opening: all up to the gate. graph: everything.
+    planning: the quick steps that the plan needs. opening: the gate and all that does not wait for it. graph: all.
     """
 
     entries: tuple[Entry, ...]
@@ -60,12 +60,18 @@ def build(study: Study, *, passed: bool = True) -> Built:
     entries = tuple(entry for entry in _entries(study) if passed or not entry.gated or entry.role == "merge")
     measured = [entry for entry in entries if passed or not entry.gated]
     quick = [*_texts(study), *_floors(study)]
-    opening = [*quick, *_models(study), *_parent_answers(study), *_gate(study, entries)]
-    adapted = [_adaptation(study, entry.start) for entry in measured if entry.role == "adapted"]
-    measures = [_evaluation(study, entry, evaluation_step(entry), entry.tasks) for entry in measured]
-    return Built(
-        entries, Graph(quick), Graph(opening), Graph([*opening, *adapted, *measures, _comparison(study, measured)])
-    )
+    free = _measures(study, [entry for entry in measured if not entry.gated])
+    opening = [*quick, *_models(study), *_parent_answers(study), *_gate(study, entries), *free]
+    gated = _measures(study, [entry for entry in measured if entry.gated])
+    return Built(entries, Graph(quick), Graph(opening), Graph([*opening, *gated, _comparison(study, measured)]))
+
+
+def _measures(study: Study, entries: list[Entry]) -> Iterator[Step]:
+    """Yield the steps that adapt and evaluate `entries`."""
+    for entry in entries:
+        if entry.role == "adapted":
+            yield _adaptation(study, entry.start)
+        yield _evaluation(study, entry, evaluation_step(entry), entry.tasks)
 
 
 def _entries(study: Study) -> Iterator[Entry]:

@@ -16,7 +16,7 @@ class Step:
     """One step: the registered `kind` applied to JSON-able `parameters` and the outputs of other steps.
 
     inputs maps the role that an output plays in this step to the name of the step that makes it. cost is a rough guess
-    in seconds; it orders the work and enters no key, as the name does not.
+    in seconds, positive; it orders the work and enters no key, as the name does not.
     """
 
     name: str
@@ -56,7 +56,8 @@ class Kind:
 class Graph:
     """Steps by name, in an order in which every step stands after its inputs.
 
-    Raises ValueError for a name used twice, an unknown input, or a circle: a study is checked before it becomes one.
+    Raises ValueError for a name used twice, an unknown input, a circle, or a cost that is not positive: a study is
+    checked before it becomes one.
     """
 
     def __init__(self, steps: Iterator[Step] | list[Step]) -> None:
@@ -64,6 +65,8 @@ class Graph:
         by_name = {step.name: step for step in given}
         if len(by_name) < len(given):
             raise ValueError("two steps have one name")
+        if any(step.cost <= 0 for step in given):
+            raise ValueError("a cost must be positive")
         self.steps: dict[str, Step] = {}
         for step in given:
             self._place(step.name, by_name, ())

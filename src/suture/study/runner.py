@@ -68,6 +68,7 @@ class _Session:
         self.failed: dict[str, Failed] = {}
         self.busy: dict[Worker, tuple[Step, Context, str]] = {}
         priorities = graph.priorities()
+        # costs are positive, so that a step still stands after its inputs
         self.order = sorted(graph, key=lambda step: -priorities[step.name])
 
     def work(self, workers: int) -> None:
@@ -77,10 +78,8 @@ class _Session:
                 self._start(step)
             if not self.busy:
                 return
-            waited: list[Any] = [item for w in self.busy for item in (w.connection, w.process.sentinel)]
-            wait(waited)
-            for worker in [w for w in self.busy if w.connection.poll() or not w.process.is_alive()]:
-                self._hear(worker)
+            while not any(self._hear(worker) for worker in self._speaking()):
+                pass
 
     def end(self) -> None:
         """End the workers that have not finished."""
@@ -104,28 +103,29 @@ class _Session:
             problems.append(Problem("Every step must run.", got, do=advice))
         raise type(first.error)(*problems)
 
+    def _speaking(self) -> list[Worker]:
+        """Wait for the workers that have something to tell, or have died, and return them."""
+        waited: list[Any] = [item for w in self.busy for item in (w.connection, w.process.sentinel)]
+        wait(waited)
+        return [w for w in self.busy if w.connection.poll() or not w.process.is_alive()]
+
     def _ready(self) -> list[Step]:
         """Return the steps that can start now, the most pressing first, one of each key; note those found finished."""
         ready: list[Step] = []
-        keys = {key for _, _, key in self.busy.values()}
         running = {step.name for step, _, _ in self.busy.values()}
-        changed = True
-        while changed:
-            changed = False
-            for step in self.order:
-                if step.name in self.found or step.name in self.failed or step.name in running or step in ready:
-                    continue
-                if not all(source in self.found for source in step.inputs.values()):
-                    continue
-                key = self.store.key(step, self.kinds, self.found)
-                done = self.store.find(step, key)
-                if done is not None:
-                    self._note(step, done)
-                    changed = True
-                elif key not in keys:
-                    keys.add(key)
-                    ready.append(step)
-        return sorted(ready, key=self.order.index)
+        keys = {key for _, _, key in self.busy.values()}
+        for step in self.order:
+            waits = not all(source in self.found for source in step.inputs.values())
+            if waits or step.name in running or step.name in self.found or step.name in self.failed:
+                continue
+            key = self.store.key(step, self.kinds, self.found)
+            done = self.store.find(step, key)
+            if done is not None:
+                self._note(step, done)
+            elif key not in keys:
+                keys.add(key)
+                ready.append(step)
+        return ready
 
     def _note(self, step: Step, done: Done) -> None:
         self.found[step.name] = done
@@ -146,7 +146,8 @@ class _Session:
         worker.assign(self.kinds[step.kind], context)
         tell(Started(step.name, 0, ""))
 
-    def _hear(self, worker: Worker) -> None:
+    def _hear(self, worker: Worker) -> bool:
+        """Take one message of a worker; return whether its step has ended."""
         step = self.busy[worker][0]
         try:
             message: Message = worker.connection.recv()
@@ -154,7 +155,7 @@ class _Session:
             message = _death(worker)
         if isinstance(message, Told):
             tell(replace(message.event, name=f"{step.name}: {message.event.name}"))
-            return
+            return False
         step, context, key = self.busy.pop(worker)
         if isinstance(message, Ended):
             done = Done(key, message.digest, round(message.seconds, 3), message.peak_memory)
@@ -168,6 +169,7 @@ class _Session:
             self.idle.append(worker)
         else:
             worker.end()
+        return True
 
 
 def _problems(step: str, failure: Failed) -> list[Problem]:

@@ -62,7 +62,7 @@ class Instructions(StrictModel):
     """Synthetic prompts with verifiable constraints: how many to train on. Of the contrast pairs all are used."""
 
     seed: Seed = 0
-    train: Count
+    train: Annotated[int, Field(ge=0)] = 0
 
 
 class MtsDialog(StrictModel):

@@ -1,4 +1,4 @@
-"""Tiny models: a two-layer random Llama with a trained tokenizer and a chat template, built in about a second, offline."""
+"""Tiny models: a two-layer random Llama with a trained tokenizer and a chat template, built in a second, offline."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def tiny_model(
 ) -> Path:
     """Write a random Llama checkpoint to the new folder `path` and return it.
 
-    Models of one `hidden` and `layers` share shapes and tokenizer, so they merge; `seed` draws the weights; `dtype` is a
-    name of torch. Embeddings are tied, as in small models of the field. Needs the extra `suture[model]`.
+    Models of one `hidden` and `layers` share shapes and tokenizer, so they merge; `seed` draws the weights; `dtype` is
+    a name of torch. Embeddings are tied, as in small models of the field. Needs the extra `suture[model]`.
     """
     import torch
     import transformers
@@ -32,7 +32,10 @@ def tiny_model(
     raw.decoder = decoders.ByteLevel()
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=512, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=512,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
     raw.train_from_iterator(CORPUS, trainer)
     tokenizer = transformers.PreTrainedTokenizerFast(

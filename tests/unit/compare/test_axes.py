@@ -88,3 +88,10 @@ def test_a_score_counts_scored_items_and_their_clusters() -> None:
     ]
     found = score_table("model", "t", {row.item_id: row for row in rows}, "m", binary=False)
     assert (found.n, found.clusters, found.value) == (3, 2, 2.0)
+
+
+def test_a_count_that_is_0_or_1_for_all_models_is_no_share_of_a_floor() -> None:
+    found = score_table(
+        "floor:copy", "task", table([3.0, 1.0, 2.0], "fact_fabrication"), "fact_fabrication", binary=True
+    )
+    assert (found.value, found.n) == (2.0, 3)

@@ -10,7 +10,8 @@ import torch
 
 from suture.checkpoint.load import load_model
 from suture.errors import BadInputError, NumericError
-from suture.evaluate.engine import Engine, Generation, Request
+from suture.evaluate.engine import Engine, Generation
+from suture.evaluate.packing import Request
 from suture.testing.tiny import tiny_model
 
 TEXTS = (
@@ -38,7 +39,7 @@ def plain(engine: Engine, prefix: list[int], continuation: list[int]) -> torch.T
     return logits[len(prefix) - 1 : -1].log_softmax(-1)
 
 
-def test_likelihood_with_a_shared_cache_equals_the_plain_forward(engine: Engine) -> None:
+def test_likelihood_of_many_continuations_equals_the_plain_forward(engine: Engine) -> None:
     requests = [(engine.chat(text), TEXTS[: 1 + k]) for k, text in enumerate(TEXTS)]
     found = engine.loglikelihood(requests)
     for (prefix, continuations), likelihoods in zip(requests, found, strict=True):

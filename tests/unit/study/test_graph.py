@@ -28,6 +28,7 @@ def test_priority_is_the_longest_chain_of_costs() -> None:
     [
         ([Step("a", "number"), Step("a", "number")], "one name"),
         ([Step("a", "total", inputs={"x": "b"})], "unknown"),
+        ([Step("a", "number", cost=0)], "positive"),
         ([Step("a", "total", inputs={"x": "b"}), Step("b", "total", inputs={"x": "a"})], "circle"),
     ],
 )

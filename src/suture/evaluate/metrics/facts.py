@@ -30,7 +30,7 @@ _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"
 _NUMBERS = {word: str(n) for n, word in enumerate(_WORDS, start=1)}
 _NUMBERS |= {"a": "1", "an": "1", "twelve": "12"}
 _SPAN = re.compile(rf"\b(\d+|{'|'.join(_NUMBERS)})[ -](day|week|month|year)s?\b")
-_FOLLOW_UP = re.compile(r"\b(follow|followup|return|review|recheck|back|appointment|see|seen|visit|reassess)")
+_FOLLOW_UP = re.compile(r"\b(follow|followup|return|review|recheck|back in|appointment|see|seen|visit|reassess)")
 
 
 @dataclass(frozen=True, slots=True)
