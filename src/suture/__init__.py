@@ -15,26 +15,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from suture.compare.compare import compare
-    from suture.evaluate.run import evaluate_model
+    from suture.compare.compare import compare as compare_results
     from suture.merge import execute
     from suture.plan import make_plan
     from suture.recipe import load_recipe
+    from suture.study.evaluation import evaluate_tasks
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "compare", "evaluate_model", "execute", "load_recipe", "make_plan"]
+__all__ = ["__version__", "compare_results", "evaluate_tasks", "execute", "load_recipe", "make_plan"]
 
 _HOMES = {
-    "compare": "suture.compare.compare",
-    "evaluate_model": "suture.evaluate.run",
-    "execute": "suture.merge",
-    "load_recipe": "suture.recipe",
-    "make_plan": "suture.plan",
+    "compare_results": ("suture.compare.compare", "compare"),
+    "evaluate_tasks": ("suture.study.evaluation", "evaluate_tasks"),
+    "execute": ("suture.merge", "execute"),
+    "load_recipe": ("suture.recipe", "load_recipe"),
+    "make_plan": ("suture.plan", "make_plan"),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        module, attribute = _HOMES[name]
+        return getattr(importlib.import_module(module), attribute)
     raise AttributeError(f"module 'suture' has no attribute {name!r}")

@@ -19,25 +19,20 @@ def evaluate(
     """Evaluate MODEL and print the mean of every metric; a task whose results are there is not run again."""
     from rich.table import Table
 
-    from suture.checkpoint.digest import weights_digest
-    from suture.checkpoint.resolve import resolve_model
     from suture.cli.console import console
     from suture.cli.progress import progress
     from suture.compare.axes import score_table
     from suture.compare.pairing import binary_metrics, metrics_of, read_results
-    from suture.evaluate.run import evaluate_model
     from suture.report.labels import measure, metric_style, with_interval
-    from suture.study.texts import own_workload
+    from suture.study.evaluation import evaluate_tasks
 
-    work = [own_workload(*entry.partition("=")[::2], data=data) for entry in task]
-    folder = resolve_model(model)
-    digest = weights_digest(folder)
     with progress():
-        found = evaluate_model(folder, work, results, digest=digest, batch_size=batch_size, limit=limit)
+        folder = evaluate_tasks(model, task, results, limit=limit, data=data, batch_size=batch_size)
     table = Table(show_edge=False, pad_edge=False)
     for column in ("measure", "mean, 95 % interval", "unit", "n"):
         table.add_column(column)
-    tables = {name: items for name, items in read_results(results / digest[:12]).items() if name in found}
+    asked = {entry.partition("=")[0] for entry in task}
+    tables = {name: items for name, items in read_results(folder).items() if name in asked}
     binary = binary_metrics({model: tables})
     for name, items in tables.items():
         for metric in metrics_of(items):
@@ -45,4 +40,4 @@ def evaluate(
             value = with_interval(metric, score.value, score.interval)
             table.add_row(measure(name, metric), value, metric_style(metric).unit, str(score.n))
     console().print(table)
-    console().print(f"items in {results / digest[:12]}", highlight=False, markup=False)
+    console().print(f"items in {folder}", highlight=False, markup=False)

@@ -48,8 +48,8 @@ def compare(
     results: Mapping[str, Path],
     *,
     against: Sequence[str],
-    floors: Mapping[str, Path],
-    margins: Sequence[Margin],
+    floors: Mapping[str, Path] | None = None,
+    margins: Sequence[Margin] = (),
     seed: int = 0,
 ) -> Comparison:
     """Compare every model with each of the parents named in `against`, on every metric that both have.
@@ -64,7 +64,7 @@ def compare(
     check_same_items(tables)
     binary = binary_metrics(tables)
     scores = tuple(_scores(tables, binary, seed))
-    axes = tuple(_axes(scores, against, margins, score_floors(floors, binary=binary, seed=seed)))
+    axes = tuple(_axes(scores, against, margins, score_floors(floors or {}, binary=binary, seed=seed)))
     stated = {(margin.task, margin.metric): margin.value for margin in margins}
     headroom = {(axis.task, axis.metric): axis.headroom for axis in axes}
     contrasts = tuple(

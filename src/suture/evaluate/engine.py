@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from suture.errors import BadInputError, Problem
+from suture.errors import BadInputError, IncompatibleError, Problem
 from suture.evaluate.packing import Request, pack
 from suture.evaluate.prefill import Start, by_length, forward, prefill_all, select, shared_start
 
@@ -136,6 +136,10 @@ class Engine:
         import torch
 
         ids, mask, positions, keep = pack(requests, start.length, self.model)
+        window = getattr(self.model.config.get_text_config(), "sliding_window", None) or self.context
+        if any(start.cache.is_sliding) and mask.shape[-1] > window:
+            must = f"A prompt and its continuations must fit the model's attention window of {window} tokens."
+            raise IncompatibleError(Problem(must, f"{mask.shape[-1]} tokens", do="Shorten the input."))
         cache = select(start.cache, torch.zeros(len(requests), dtype=torch.long, device=ids.device))
         logits = forward(self.model, ids, mask, cache, positions=positions, keep=keep)
         for row, request in enumerate(requests):

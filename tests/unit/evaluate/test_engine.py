@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from transformers import MistralConfig, MistralForCausalLM
 
 from suture.checkpoint.load import load_model
-from suture.errors import BadInputError, NumericError
+from suture.errors import BadInputError, IncompatibleError, NumericError
 from suture.evaluate.engine import Engine, Generation
 from suture.evaluate.packing import Request
 from suture.testing.tiny import tiny_model
@@ -109,6 +111,36 @@ def test_a_prompt_beyond_the_context_is_refused_without_its_text(engine: Engine)
     with pytest.raises(BadInputError, match="1024 tokens") as error:
         engine.generate(["secret " * 1100], max_new_tokens=4, batch_size=1)
     assert "secret" not in str(error.value)
+
+
+def windowed(window: int) -> Engine:
+    config = MistralConfig(
+        vocab_size=512,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        sliding_window=window,
+    )
+    torch.manual_seed(0)
+    return Engine(MistralForCausalLM(config), SimpleNamespace(eos_token_id=2))
+
+
+def test_a_model_with_an_attention_window_reads_what_fits_into_it() -> None:
+    request = Request([5, 6, 7], [[8, 9], [10]])
+    (found,) = windowed(16).read([request], lambda log_probs, ids: log_probs)
+    for ids, log_probs in zip(request.continuations, found, strict=True):
+        torch.testing.assert_close(log_probs, plain(windowed(16), [5, 6, 7], list(ids)), atol=1e-5, rtol=0)
+    with pytest.raises(IncompatibleError, match="window of 3 tokens"):
+        windowed(3).read([request], lambda log_probs, ids: log_probs)
+
+
+def test_a_model_with_an_attention_window_generates_beyond_it() -> None:
+    engine = windowed(4)
+    prompts = [[5, 6, 7, 8, 9, 10], [11, 12]]
+    together = engine.answer_ids(prompts, 6)
+    assert together == [engine.answer_ids([prompt], 6)[0] for prompt in prompts]
 
 
 def test_nan_is_an_error_not_an_answer(tmp_path: Path) -> None:
