@@ -9,7 +9,7 @@ worse than the floor.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from suture.compare.pairing import Table, column, metrics_of, read_results
@@ -40,19 +40,26 @@ def score_table(label: str, task: str, table: Table, metric: str, *, binary: boo
 def score_floors(
     floors: Mapping[str, Path], *, binary: Collection[tuple[str, str]] = (), seed: int = 0
 ) -> dict[tuple[str, str], Score]:
-    """Return the best floor of each (task, metric); `floors` maps a label such as "constant" to its result folder.
+    """Return the best floor of each (task, metric); see `every_floor` for the arguments."""
+    best: dict[tuple[str, str], Score] = {}
+    for score in every_floor(floors, binary=binary, seed=seed):
+        held = best.get((score.task, score.metric))
+        if held is None or orientation(score.metric) * (score.value - held.value) > 0:
+            best[score.task, score.metric] = score
+    return best
+
+
+def every_floor(
+    floors: Mapping[str, Path], *, binary: Collection[tuple[str, str]] = (), seed: int = 0
+) -> Iterator[Score]:
+    """Yield the scores of all floors; `floors` maps a label such as "constant" to its result folder.
 
     binary lists the 0/1 metrics, as the models' scores show them; before a run, when only values matter, it is empty.
     """
-    best: dict[tuple[str, str], Score] = {}
     for label, folder in floors.items():
         for task, table in read_results(folder).items():
             for metric in metrics_of(table):
-                score = score_table(label, task, table, metric, binary=(task, metric) in binary, seed=seed)
-                held = best.get((task, metric))
-                if held is None or orientation(metric) * (score.value - held.value) > 0:
-                    best[task, metric] = score
-    return best
+                yield score_table(label, task, table, metric, binary=(task, metric) in binary, seed=seed)
 
 
 def make_axis(margin: Margin, floor: Score | None, parents: Sequence[Score]) -> Axis:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from suture.compare.gate import Gate
     from suture.compare.power import PlanningRow
-    from suture.compare.verdicts import Comparison, Contrast
+    from suture.compare.verdicts import Comparison, Contrast, Score
 
 Role = Literal["ancestor", "general", "clinical", "merge", "adapted", "replicate"]
 FactState = Literal["found", "missing", "fabricated"]
@@ -97,7 +97,8 @@ class ReportData:
 
     synthetic: the records are made up. notes: sentences about how the models came to be. path: the slider's stops, by
     rising coefficient. task_axes maps every task to its axis ("instruction", "medical", "clinical", "probe").
-    replicates: the contrasts of a model with itself, evaluated twice.
+    replicates: the contrasts of a model with itself, evaluated twice. floors: the scores of answers that read nothing,
+    under the floor's name ("constant", "copy", "nearest", "chance").
     """
 
     title: str
@@ -113,6 +114,7 @@ class ReportData:
     realised: tuple[RealisedRow, ...]
     provenance: Provenance
     replicates: tuple[Contrast, ...] = ()
+    floors: tuple[Score, ...] = ()
 
     def card(self, label: str) -> ModelCard | None:
         """Return the card of `label`, None where the report has none."""

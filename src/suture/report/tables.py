@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 
 from suture.compare.verdicts import Contrast, Score
@@ -10,9 +11,11 @@ from suture.report.labels import (
     AXES,
     MARKS,
     MISSING,
+    TASKS,
     TONES,
     coefficient,
     measure,
+    metric_style,
     realised,
     share,
     unit_of,
@@ -37,6 +40,29 @@ def score_table(data: ReportData) -> Table:
         rows.append(Row((Cell("best floor", "mute"), Cell("", number=True), *floors)))
     caption = "Mean of the items with its 95 % interval; a is the realised coefficient, 0 = general, 1 = clinical."
     return Table("Scores", caption, ("model", "a", *columns), tuple(rows))
+
+
+def description_tables(data: ReportData) -> tuple[Table, ...]:
+    """Return one table a task for the metrics that carry no margin: the mean of every model, then of every floor."""
+    judged = {(axis.task, axis.metric) for axis in data.comparison.axes}
+    scores = [*data.comparison.scores, *data.floors]
+    described = [s for s in scores if (s.task, s.metric) not in judged and data.task_axes.get(s.task) != "probe"]
+    found: dict[str, dict[str, None]] = {}
+    for score in described:
+        found.setdefault(score.task, {})[score.metric] = None
+    values = {(score.task, score.model, score.metric): score for score in described}
+    return tuple(_description(task, tuple(metrics), values) for task, metrics in found.items())
+
+
+def _description(task: str, metrics: tuple[str, ...], values: Mapping[tuple[str, str, str], Score]) -> Table:
+    rows = []
+    for model in dict.fromkeys(model for where, model, _ in values if where == task):
+        scores = [values.get((task, model, metric)) for metric in metrics]
+        cells = [Cell(value_text(s.metric, s.value) if s else MISSING, number=True) for s in scores]
+        rows.append(Row((Cell(model), *cells), model))
+    columns = ("model", *(f"{metric_style(metric).name}{_unit(metric)}" for metric in metrics))
+    title = TASKS.get(task, task.replace("_", " "))
+    return Table(title[0].upper() + title[1:], "Means; they describe and carry no verdict.", columns, tuple(rows))
 
 
 def verdict_table(data: ReportData) -> Table:

@@ -8,7 +8,7 @@ from suture.report.data import ReportData
 from suture.report.finding import headline
 from suture.report.labels import NARROW
 from suture.report.table import Cell, Table
-from suture.report.tables import planning_table, realised_table, score_table, verdict_table
+from suture.report.tables import description_tables, planning_table, realised_table, score_table, verdict_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,7 +23,8 @@ def comparison_table(data: ReportData) -> RenderableType:
     from rich.text import Text
 
     found = headline(data)
-    tables = (score_table(data), verdict_table(data), planning_table(data), realised_table(data))
+    judged = (score_table(data), verdict_table(data))
+    tables = (*judged, *description_tables(data), planning_table(data), realised_table(data))
     return Group(
         Text(data.title, "bold"),
         *([Text("Synthetic records, fictional patients.", "italic")] if data.synthetic else []),

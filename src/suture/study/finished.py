@@ -65,6 +65,8 @@ def bare_report(title: str, comparison: Comparison) -> ReportData:
 
 def reported(done: Finished) -> ReportData:
     """Return the whole report of a finished study."""
+    from suture.compare.axes import every_floor
+
     comparison, replicates = read_compared(done.folder("compare"))
     cards = tuple(_cards(done))
     return ReportData(
@@ -81,6 +83,7 @@ def reported(done: Finished) -> ReportData:
         realised=tuple(_realised(done)),
         provenance=_provenance(done),
         replicates=replicates,
+        floors=tuple(every_floor(floor_folders(done.folder("floors")))),
     )
 
 

@@ -25,6 +25,17 @@ def test_scores_hold_mean_and_interval(report: ReportData) -> None:
     assert cells(tables.score_table(report), "best floor")["accuracy on record questions (%)"].text == "25.0 (chance)"
 
 
+def test_what_carries_no_margin_is_described_beside_its_floors(report: ReportData) -> None:
+    scores = [s for s in report.comparison.scores if (s.task, s.metric) == ("clinic_summary", "rougeL")]
+    floor = replace(scores[0], model="copy", value=12.34)
+    found = {table.title: table for table in tables.description_tables(replace(report, floors=(floor,)))}
+    table = found["Clinic summaries"]
+    assert cells(table, scores[0].model)["ROUGE-L"].text == f"{scores[0].value:.1f}"
+    assert cells(table, "copy")["ROUGE-L"].text == "12.3"
+    judged = {tables.measure(axis.task, axis.metric) for axis in report.comparison.axes}
+    assert not any(f"{column} on clinic summaries" in judged for column in table.columns)
+
+
 def test_every_model_and_parent_has_a_row_of_verdicts(report: ReportData) -> None:
     table = tables.verdict_table(report)
     pairs = {(row.cells[0].text, row.cells[1].text) for row in table.rows}
