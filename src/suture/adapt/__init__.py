@@ -1,1 +1,1 @@
-"""Few-shot sampling and fine-tuning (TRL, PEFT), continued pre-training."""
+"""Few-shot sampling and fine-tuning (Trainer, PEFT), continued pre-training."""

@@ -27,7 +27,7 @@ from suture.tasks.registry import get_task
 if TYPE_CHECKING:
     from suture.compare.power import PlanningRow
 
-PACKAGES = ("suture", "torch", "transformers", "numpy", "numba", "trl", "peft", "lm_eval", "sacrebleu", "nltk")
+PACKAGES = ("suture", "torch", "transformers", "numpy", "numba", "peft", "lm_eval", "sacrebleu", "nltk")
 NO_COMPARISON = Comparison((), (), {}, (), (), (), ())
 
 
