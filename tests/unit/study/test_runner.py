@@ -88,6 +88,7 @@ def test_events_of_the_workers_are_retold_under_the_name_of_the_step(tmp_path: P
 
 
 PROGRAM = """
+import signal
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
@@ -97,6 +98,7 @@ from suture.study.graph import Graph, Step
 from suture.study.runner import run
 from suture.study.store import Store
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
     first = Step("first", "number", {"value": 1, "label": "first"})
     graph = Graph([first, Step("sleep", "sleeper", {"label": "sleep"}, {"x": "first"})])
     try:
