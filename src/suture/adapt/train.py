@@ -25,8 +25,8 @@ from suture.checkpoint.donor import donor_files
 from suture.checkpoint.header import read_checkpoint
 from suture.checkpoint.load import load_model, quiet_transformers
 from suture.checkpoint.save import save_model
+from suture.checkpoint.writer import refuse_existing
 from suture.data.records import Record, digest_items
-from suture.errors import OutputExistsError, Problem
 
 __all__ = ["Settings", "continue_pretraining", "supervised"]
 
@@ -65,8 +65,7 @@ def supervised(model: Path, records: Sequence[Record], out: Path, settings: Sett
 def _train(
     start: Path, out: Path, settings: Settings, about: dict[str, Any], prepare: Callable[[Any], list[Example]]
 ) -> Path:
-    if out.exists() and any(out.iterdir()):
-        raise OutputExistsError(Problem("The output folder must be new or empty.", "files in it", str(out)))
+    refuse_existing(out)
     model, tokenizer = load_model(start)
     examples = prepare(tokenizer)
     began = time.monotonic()

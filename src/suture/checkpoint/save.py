@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from suture.errors import OutputExistsError, Problem
+from suture.checkpoint.writer import refuse_existing
 
 
 def save_model(model: Any, tokenizer: Any, target: Path) -> None:
@@ -15,8 +15,7 @@ def save_model(model: Any, tokenizer: Any, target: Path) -> None:
 
     Raises OutputExistsError where `target` exists and is not an empty folder.
     """
-    if target.exists() and any(target.iterdir()):
-        raise OutputExistsError(Problem("The output folder must be new or empty.", "files in it", str(target)))
+    refuse_existing(target)
     staging = target.with_name(f".{target.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
