@@ -204,7 +204,7 @@ class _TensorStream:
             for start, wide in self._blocks():
                 blocks = Blocks(wide, start, keys)
                 for reduction in reductions:
-                    found = reduction.measure(kernels, blocks, **arguments)
+                    found = reduction.measure(kernels, blocks, {}, **arguments)
                     sums[reduction.name] = sums[reduction.name] + found if reduction.name in sums else found
         return lambda start, wide, out: method.combine(kernels, Blocks(wide, start, keys), sums, out, **arguments)
 

@@ -15,7 +15,8 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from suture import kernels
-from suture.methods.registry import METHODS, get_method, whole_tensor
+from suture.methods.derived import whole_tensor
+from suture.methods.registry import METHODS, get_method
 
 GOLDEN = Path(__file__).with_name("methods.json")
 SIZE = 70_001  # more than one segment, no multiple of the lanes

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suture import kernels
+from suture.methods.derived import whole_tensor
 from suture.methods.parameters import Parameter
-from suture.methods.registry import Method, whole_tensor
+from suture.methods.registry import Method
 
 Floats = NDArray[np.float32]
 Params = dict[str, Any]

@@ -10,8 +10,9 @@ import torch
 from cases import NAME, SEED, Floats, Params, merged, most_inputs, range_ends, same_bits, some_params, tensors
 
 from suture import kernels
+from suture.methods.derived import whole_tensor
 from suture.methods.gram import Gram
-from suture.methods.registry import Blocks, MatrixMethod, Method, SpanMethod, whole_tensor
+from suture.methods.registry import Blocks, MatrixMethod, Method, SpanMethod
 from suture.numerics import steps
 
 
@@ -51,7 +52,7 @@ def streamed(method: Method, given: list[Floats], params: Params, block: int) ->
         sums: dict[str, Any] = {}
         for part in parts(kernels.SEGMENT):
             for reduction in method.statistics(**params):
-                sums[reduction.name] = sums.get(reduction.name, 0) + reduction.measure(kernels, part, **params)
+                sums[reduction.name] = sums.get(reduction.name, 0) + reduction.measure(kernels, part, {}, **params)
     for part in reversed(parts(block)):
         place = out[part.start : part.start + len(part.inputs[0])]
         if isinstance(method, SpanMethod):

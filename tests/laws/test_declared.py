@@ -10,7 +10,8 @@ from cases import Params, merged, most_inputs, same_bits, some_params, tensors
 from numpy.typing import NDArray
 
 from suture import kernels
-from suture.methods.registry import METHODS, Method, get_method, whole_tensor
+from suture.methods.derived import whole_tensor
+from suture.methods.registry import METHODS, Method, get_method
 
 
 def identity(method: Method) -> None:

@@ -26,7 +26,7 @@ def thinned(steps: Steps, blocks: Blocks, density: tuple[float, ...]) -> list[Bl
     ]
 
 
-def l1_norms(steps: Steps, blocks: Blocks, *, density: tuple[float, ...], **_: Any) -> Sums:
+def l1_norms(steps: Steps, blocks: Blocks, found: Mapping[str, Any], *, density: tuple[float, ...], **_: Any) -> Sums:
     """(2, models): L1 norms of the task vectors, whole and thinned."""
     base, *models = blocks.inputs
     return np.array(

@@ -4,7 +4,7 @@
     elementwise   each output element from the same element of every input, and from sums over the tensor
     matrix        whole matrices at once
 
-A whole-tensor function follows from each shape (`suture.methods.registry.whole_tensor`).
+A whole-tensor function follows from each shape (`suture.methods.derived`).
 """
 
 from __future__ import annotations
@@ -39,6 +39,14 @@ class Steps(Protocol):
     def gram_segment(self, blocks: Sequence[Block], anchor: int) -> Sums:
         """Gram matrix of the anchored set, over one segment."""
 
+    def gram_groups(self, blocks: Sequence[Block], anchor: int, columns: int, group: str) -> Sums:
+        """Gram matrices (groups, n, n) of the anchored set, of each row or each column of whole rows."""
+
+    def weighted_groups(
+        self, blocks: Sequence[Block], coefficients: Sums, columns: int, group: str, first: int, out: Block
+    ) -> None:
+        """sum_i a_i x_i with a row of `coefficients` (groups, n) for each row or column; `first` row of the blocks."""
+
     def thinned(self, values: Block, base: Block, key: np.uint64, start: int, density: float) -> Block:
         """`values` where a keyed draw keeps the element, `base` elsewhere."""
 
@@ -53,13 +61,18 @@ class Steps(Protocol):
 class Blocks:
     """One stretch of one tensor of every input.
 
-    inputs: the base first where the method has one. start: index of the first element within the tensor. keys: one for
-    each non-base input.
+    inputs: the base first where the method has one. start: index of the first element within the tensor, a multiple of
+    SEGMENT, or of `columns` where the method asks for whole rows. keys: one for each non-base input. columns: the
+    length of a row, that is of the tensor's last dimension (of the whole tensor where it has one dimension or none).
+    elements: of the whole tensor. information: one further block for each non-base input, where the method asks for it.
     """
 
     inputs: Sequence[Block]
     start: int
     keys: tuple[np.uint64, ...] = ()
+    columns: int = 0
+    elements: int = 0
+    information: Sequence[Block] = ()
 
 
 def _nothing_wrong(parameters: Mapping[str, Any]) -> list[str]:
@@ -71,8 +84,10 @@ class MethodInfo:
     """The declaration of a method: validation, messages, help, documentation and tests are made from it.
 
     paper: citation with the section that fixes the formula. deviations: where we differ, and why. laws: names of laws
-    in tests/laws that hold. min_inputs, max_inputs: the number of inputs, the base included (None: any). check: what is
-    wrong with the parameters taken together (keyed as the method takes them), as sentences.
+    in tests/laws that hold. min_inputs, max_inputs: the number of inputs, the base included (None: any). information:
+    the statistic of `suture calibrate` that each non-base input brings along (fisher: one value an element, of the
+    tensor's own shape; gram: of the features that a matrix takes in). check: what is wrong with the parameters taken
+    together (keyed as the method takes them), as sentences.
     """
 
     name: str
@@ -86,6 +101,7 @@ class MethodInfo:
     min_inputs: int
     max_inputs: int | None
     base: Literal["required", "none"]
+    information: Literal["none", "fisher", "gram"] = "none"
     check: Callable[[Mapping[str, Any]], list[str]] = _nothing_wrong
 
     @property
@@ -94,50 +110,81 @@ class MethodInfo:
         return 1 if self.base == "required" else 0
 
 
+Group: TypeAlias = Literal["tensor", "row", "column"]
+"""What shares one set of coefficients: the whole tensor, each row (vectors along the last dimension), each column."""
+
+
+def _by_tensor(**parameters: Any) -> Group:
+    return "tensor"
+
+
+def _any_stretch(**parameters: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class SpanMethod:
-    """output = sum_i a_i x_i over all inputs.
+    """output = sum_i a_i x_i over all inputs, in each group.
 
-    weights(gram, inputs, **parameters) gives the coefficients, one for each of `inputs` inputs. needs_gram: whether it
-    reads the Gram matrix (anchored at input 0); without, it gets None. takes_arc: whether a tensor leaves the straight
-    line between its inputs (None where the method never does).
+    weights(gram, inputs, **parameters) gives the coefficients, one for each of `inputs` inputs: floats, or, for groups
+    of rows or columns, float64 arrays with one value a group (the Gram matrix is then one of arrays, see Gram).
+    needs_gram: whether it reads the Gram matrix (anchored at input 0); without, it gets None. takes_arc: whether a
+    tensor leaves the straight line between its inputs (None where the method never does). group: from the parameters;
+    tensors with fewer than two dimensions are one group whatever it says. Row and column groups need the Gram matrix.
     """
 
     info: MethodInfo
-    weights: Callable[..., tuple[float, ...]]
+    weights: Callable[..., tuple[Any, ...]]
     needs_gram: bool = False
     takes_arc: Callable[[Gram], bool] | None = None
+    group: Callable[..., Group] = _by_tensor
+
+
+def _as_it_is(sums: Sums, found: Mapping[str, Any], **parameters: Any) -> Any:
+    return sums
 
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """Sums over a tensor: measure(steps, blocks, **parameters) of each segment of SEGMENT elements, added in order.
+    """What a method sums over a tensor before it combines.
 
-    `measure` gives a float64 array, always of the same shape.
+    measure(steps, blocks, found, **parameters) gives an array (float64, or int64 for counts), always of the same shape,
+    for one segment of SEGMENT elements (of whole rows of at least SEGMENT elements together where the method asks for
+    whole rows). Those of all segments are added in order; with by = "segment" they are kept apart, stacked in order
+    along a new first axis. conclude(sums, found, **parameters) makes of them what the method sees under `name`; it also
+    gets elements=, the tensor's number of elements. after: reductions whose conclusions `found` must hold while this
+    one is measured and concluded: they take an earlier pass over the inputs. All that wait for the same ones share one.
     """
 
     name: str
     measure: Callable[..., Sums]
+    after: tuple[str, ...] = ()
+    by: Literal["sum", "segment"] = "sum"
+    conclude: Callable[..., Any] = _as_it_is
 
 
 @dataclass(frozen=True, slots=True)
 class ElementwiseMethod:
     """Each output element from the same element of every input, and from sums over the tensor.
 
-    statistics(**parameters) names the sums. combine(steps, blocks, statistics, out, **parameters), with `statistics` a
-    mapping from their names to their values, writes any stretch of the output into `out`.
+    statistics(**parameters) names the reductions. combine(steps, blocks, statistics, out, **parameters), with
+    `statistics` a mapping from their names to what they conclude, writes a stretch of the output into `out`: one whose
+    start is a multiple of SEGMENT and which ends at one or at the end of the tensor. whole_rows(**parameters): whether
+    blocks (of both) must hold whole rows instead; they then start at any multiple of the row's length.
     """
 
     info: MethodInfo
     statistics: Callable[..., tuple[Reduction, ...]]
     combine: Callable[..., None]
+    whole_rows: Callable[..., bool] = _any_stretch
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixMethod:
     """output = matrix(tensors, **parameters), a new float32 tensor of the inputs' shape.
 
-    memory(shape, inputs) is its peak in bytes, the inputs apart.
+    Where info.information is not "none", `matrix` also gets information=, one tensor for each non-base input (None
+    where a model has none for this tensor). memory(shape, inputs) is its peak in bytes, the inputs apart.
     """
 
     info: MethodInfo
