@@ -26,6 +26,7 @@ from suture.checkpoint.donor import donor_files
 from suture.checkpoint.header import DTYPE_BYTES
 from suture.checkpoint.manifest import MANIFEST_NAME, InputModel, Manifest, Realised, TensorEntry
 from suture.checkpoint.reader import TensorReader
+from suture.checkpoint.source import elements_of, stored_of
 from suture.checkpoint.writer import CheckpointWriter, TensorSlot
 from suture.errors import IncompatibleError, NumericError, Problem, refuse
 from suture.methods.gram import Gram
@@ -86,10 +87,10 @@ def _run(
         stream = _TensorStream(plan, job, [by_info[id(info)] for info in job.inputs])
         run = stream.copy if job.action == "copy" else stream.merge
         result = run(writer, plan.layout.slots[job.name])
-        advance(sum(info.nbytes for info in job.inputs))
+        advance(sum(info.nbytes for given in job.inputs for info in stored_of(given)))
         return result
 
-    ordered = sorted(plan.jobs, key=lambda job: -job.inputs[0].nbytes)
+    ordered = sorted(plan.jobs, key=lambda job: -elements_of(job.inputs[0]))
     with ThreadPoolExecutor(workers) as pool:
         try:
             return dict(zip((job.name for job in ordered), pool.map(work, ordered), strict=True))

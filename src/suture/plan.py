@@ -13,8 +13,10 @@ from blake3 import blake3
 from suture.checkpoint.donor import choose_donor, template_notes, vocabulary_digest
 from suture.checkpoint.header import Checkpoint, TensorInfo, read_checkpoint
 from suture.checkpoint.resolve import resolve_model
+from suture.checkpoint.source import Input, stored_of
 from suture.checkpoint.writer import Layout, lay_out
 from suture.errors import IncompatibleError, Problem, SutureError, refuse
+from suture.methods.registry import Method
 from suture.recipe import Recipe
 
 FLOATS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
@@ -24,17 +26,31 @@ SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class TensorJob:
-    """One tensor of the output: merged from all inputs in the method's order, or copied from the donor."""
+    """One tensor of the output.
+
+    action "merge": `method` with `arguments` (its parameters for this tensor, keyed as it takes them) on `inputs` in
+    the method's order, the base first where it has one; `information` holds one more for each non-base input, where
+    the method asks for it. "copy": the bytes of inputs[source]; all inputs must hold the same ones. models: position of
+    each input among the plan's checkpoints. roles: positions among `inputs` between which the realised coefficient is
+    measured, None where not both take part.
+    """
 
     name: str
     action: Literal["merge", "copy"]
     dtype: str
-    inputs: tuple[TensorInfo, ...]
+    shape: tuple[int, ...]
+    inputs: tuple[Input, ...]
+    method: Method
+    arguments: Mapping[str, Any]
+    models: tuple[int, ...]
+    roles: Roles | None = None
+    information: tuple[Input, ...] = ()
+    source: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Roles:
-    """Positions among the inputs of the two models between which the realised coefficient is measured."""
+    """Positions of the two models between which the realised coefficient is measured."""
 
     general: int
     clinical: int
@@ -66,7 +82,7 @@ class Plan:
     @property
     def bytes_read(self) -> int:
         """Bytes of one pass over all inputs."""
-        return sum(info.nbytes for job in self.jobs for info in job.inputs)
+        return sum(info.nbytes for job in self.jobs for given in job.inputs for info in stored_of(given))
 
     @property
     def bytes_written(self) -> int:
@@ -96,7 +112,7 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
     problems += _tensor_problems(recipe.inputs, checkpoints)
     refuse(IncompatibleError, problems)
     jobs = _jobs(recipe, checkpoints, recipe.inputs.index(donor))
-    layout = lay_out([(job.name, job.dtype, job.inputs[0].shape) for job in jobs], recipe.max_shard_bytes)
+    layout = lay_out([(job.name, job.dtype, job.shape) for job in jobs], recipe.max_shard_bytes)
     notes = tuple(template_notes(donor, folders))
     digest = _digest(recipe, jobs, donor)
     return Plan(recipe, recipe.arguments(), checkpoints, donor, jobs, layout, _roles(recipe), notes, digest)
@@ -180,15 +196,19 @@ def _tensor_problems(names: tuple[str, ...], checkpoints: tuple[Checkpoint, ...]
 def _jobs(recipe: Recipe, checkpoints: tuple[Checkpoint, ...], donor: int) -> tuple[TensorJob, ...]:
     """Return one job a tensor, in the order of the donor's files."""
     jobs: list[TensorJob] = []
+    arguments, roles, models = recipe.arguments(), _roles(recipe), tuple(range(len(checkpoints)))
     for name, info in checkpoints[donor].tensors.items():
         inputs = tuple(checkpoint.tensors[name] for checkpoint in checkpoints)
         dtypes = {i.dtype for i in inputs}
         if dtypes <= set(NAMES):
             own = dtypes.pop() if len(dtypes) == 1 else "F32"
             written = FLOATS[recipe.written_dtype] if recipe.written_dtype else own
-            jobs.append(TensorJob(name, "merge", written, inputs))
+            jobs.append(TensorJob(name, "merge", written, info.shape, inputs, recipe.method, arguments, models, roles))
         else:
-            jobs.append(TensorJob(name, "copy", info.dtype, inputs))
+            method = recipe.method
+            jobs.append(
+                TensorJob(name, "copy", info.dtype, info.shape, inputs, method, arguments, models, source=donor)
+            )
     return tuple(jobs)
 
 
@@ -209,9 +229,16 @@ def _digest(recipe: Recipe, jobs: tuple[TensorJob, ...], donor: str) -> str:
     described = {
         "recipe": recipe.model_dump(mode="json"),
         "donor": donor,
-        "jobs": [[job.name, job.action, job.dtype, [[i.dtype, list(i.shape)] for i in job.inputs]] for job in jobs],
+        "jobs": [_described(job) for job in jobs],
     }
     return blake3(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _described(job: TensorJob) -> list[Any]:
+    inputs = [
+        [i.dtype, i.shape] if isinstance(i, TensorInfo) else i.describe() for i in (*job.inputs, *job.information)
+    ]
+    return [job.name, job.action, job.dtype, job.shape, job.method.info.name, job.arguments, job.models, inputs]
 
 
 def _some(names: list[str]) -> str:

@@ -70,7 +70,6 @@ def _described(plan: Plan) -> dict[str, Any]:
         "files": [name for name, _, _ in plan.layout.files],
         "notes": plan.notes,
         "tensors": [
-            {"name": job.name, "action": job.action, "dtype": job.dtype, "shape": job.inputs[0].shape}
-            for job in plan.jobs
+            {"name": job.name, "action": job.action, "dtype": job.dtype, "shape": job.shape} for job in plan.jobs
         ],
     }
