@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from suture.kernels.compile import Floats, compiled
 from suture.kernels.span import with_term
 
-_CHUNK = 512
+_CHUNK = 1024
 """Elements that are elected together, so that all scratch stays in the first-level cache."""
 
 
@@ -50,32 +50,80 @@ def _elect(
     normalize: bool,
     out: Floats,
 ) -> None:
-    zero, one = np.float32(0), np.float32(1)
-    total, mix, divisor = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
-    votes, alone = np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32)
+    scratch, exact = np.empty((5, _CHUNK), np.float32), whole.any()
     for first in range(0, base.size, _CHUNK):
-        count = min(_CHUNK, base.size - first)
-        anchor = base[first : first + count]
-        total[:count] = zero
-        mix[:count] = zero
-        divisor[:count] = zero
-        votes[:count] = zero
+        end = min(first + _CHUNK, base.size)
+        anchor, size = base[first:end], end - first
+        total, mix, divisor, votes, alone = (
+            scratch[0, :size],
+            scratch[1, :size],
+            scratch[2, :size],
+            scratch[3, :size],
+            scratch[4, :size],
+        )
+        scratch[:] = np.float32(0)
+        alone[:] = np.float32(-0.0)  # a sum that starts from it keeps the sign of a single zero
         for model in range(kept.shape[0]):
-            x, w = kept[model, first : first + count], scaled[model]
-            for j in range(count):
-                total[j] += w * (x[j] - anchor[j])
+            _vote(kept[model, first:end], anchor, scaled[model], total)
         for model in range(kept.shape[0]):
-            x, w, part = kept[model, first : first + count], scaled[model], share[model]
-            vote = one if whole[model] else np.float32(2)
-            for j in range(count):
-                term = w * (x[j] - anchor[j])
-                agrees = (term > zero) if total[j] >= zero else (term < zero)
-                mix[j] += term if agrees else zero
-                divisor[j] += part if agrees else zero
-                votes[j] += vote if agrees else zero
-                alone[j] = x[j] if agrees else alone[j]
-        for j in range(count):
-            value = mix[j]
-            if normalize:
-                value = value / (divisor[j] if divisor[j] != zero else one)
-            out[first + j] = alone[j] if votes[j] == one else with_term(anchor[j], lambda_ * value)
+            _gather(kept[model, first:end], anchor, scaled[model], share[model], total, mix, divisor)
+        if exact:
+            for model in range(kept.shape[0]):
+                vote = np.float32(1 if whole[model] else 2)
+                _count(kept[model, first:end], anchor, scaled[model], vote, total, votes, alone)
+        _finish(anchor, mix, divisor, lambda_, normalize, votes, alone, out[first:end])
+
+
+@compiled
+def _vote(x: Floats, anchor: Floats, weight: np.float32, total: Floats) -> None:
+    for j in range(x.size):
+        total[j] += weight * (x[j] - anchor[j])
+
+
+@compiled
+def _with_elected(term: np.float32, total: np.float32) -> np.float32:
+    """Above 0 where the term has the elected sign."""
+    return term if total >= np.float32(0) else -term
+
+
+@compiled
+def _gather(
+    x: Floats, anchor: Floats, weight: np.float32, share: np.float32, total: Floats, mix: Floats, divisor: Floats
+) -> None:
+    zero = np.float32(0)
+    for j in range(x.size):
+        term = weight * (x[j] - anchor[j])
+        agrees = _with_elected(term, total[j]) > zero
+        mix[j] += term if agrees else zero
+        divisor[j] += share if agrees else zero
+
+
+@compiled
+def _count(
+    x: Floats, anchor: Floats, weight: np.float32, vote: np.float32, total: Floats, votes: Floats, alone: Floats
+) -> None:
+    """One vote for a model whose coefficient is 1, two for any other; and the sum of those that agree."""
+    zero = np.float32(0)
+    for j in range(x.size):
+        agrees = _with_elected(weight * (x[j] - anchor[j]), total[j]) > zero
+        votes[j] += vote if agrees else zero
+        alone[j] += x[j] if agrees else np.float32(-0.0)
+
+
+@compiled
+def _finish(
+    anchor: Floats,
+    mix: Floats,
+    divisor: Floats,
+    lambda_: np.float32,
+    normalize: bool,
+    votes: Floats,
+    alone: Floats,
+    out: Floats,
+) -> None:
+    zero, one = np.float32(0), np.float32(1)
+    for j in range(out.size):
+        by = divisor[j] if divisor[j] != zero else one
+        value = with_term(anchor[j], lambda_ * (mix[j] / by if normalize else mix[j]))
+        single = alone[j]
+        out[j] = single if votes[j] == one else value

@@ -9,36 +9,49 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from suture.kernels.compile import Floats, compiled
-from suture.kernels.select import row_ranks
+from suture.kernels.compile import Bits, Floats, compiled
+from suture.kernels.ranks import row_ranks
 from suture.kernels.span import with_term
 from suture.kernels.stored import draw
 from suture.numerics.keys import keep_threshold
 from suture.numerics.ranks import rank_probabilities
 
-_LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
+_CHUNK = 1024
 
 
 def thinned(values: Floats, base: Floats, key: np.uint64, start: int, density: float, out: Floats) -> None:
     """`values` where a draw keeps the element (probability `density`, index `start + i`), `base` elsewhere."""
-    _thin(values, base, key, start, keep_threshold(density), out)
+    threshold = keep_threshold(density)
+    if threshold > _LOW:
+        np.copyto(out, values)
+    else:
+        _thin(values, base, key, start, np.uint32(threshold), out)
 
 
 @compiled
-def _thin(values: Floats, base: Floats, key: np.uint64, start: int, threshold: np.uint64, out: Floats) -> None:
-    odd = start & 1
-    first = np.uint64((start + odd) >> 1)
-    pairs = (out.size - odd) >> 1
-    if odd and out.size:
-        out[0] = values[0] if draw(key, first - np.uint64(1)) >> _HALF < threshold else base[0]
-    for pair in range(pairs):
-        word = draw(key, first + np.uint64(pair))
-        i = odd + 2 * pair
-        out[i] = values[i] if (word & _LOW) < threshold else base[i]
-        out[i + 1] = values[i + 1] if (word >> _HALF) < threshold else base[i + 1]
-    last = odd + 2 * pairs
-    if last < out.size:
-        out[last] = values[last] if (draw(key, first + np.uint64(pairs)) & _LOW) < threshold else base[last]
+def _thin(values: Floats, base: Floats, key: np.uint64, start: int, threshold: np.uint32, out: Floats) -> None:
+    words = np.empty(_CHUNK // 2 + 1, np.uint64)
+    for first in range(0, out.size, _CHUNK):
+        end = min(first + _CHUNK, out.size)
+        halves = _drawn(key, start + first, end - first, words)
+        _choose(values[first:end], base[first:end], halves, threshold, out[first:end])
+
+
+@compiled
+def _drawn(key: np.uint64, start: int, count: int, words: NDArray[np.uint64]) -> Bits:
+    """The draws of `count` elements from `start` on (the low half of a word stands first in memory)."""
+    first, odd = np.uint64(start >> 1), start & 1
+    for i in range((count + odd + 1) >> 1):
+        words[i] = draw(key, first + np.uint64(i))
+    return words.view(np.uint32)[odd : odd + count]
+
+
+@compiled
+def _choose(values: Floats, base: Floats, halves: Bits, threshold: np.uint32, out: Floats) -> None:
+    for i in range(out.size):
+        value, other = values[i], base[i]
+        out[i] = value if halves[i] < threshold else other
 
 
 def thinned_by_rank(
@@ -61,10 +74,21 @@ def thinned_by_rank(
     if columns == 0:
         return
     probability = rank_probabilities(columns, density, epsilon)
-    thresholds = (probability * 2.0**32).astype(np.uint64)
-    with np.errstate(divide="ignore"):
-        factors = (1.0 / probability if divided else np.ones(columns)).astype(np.float32)
-    _thin_by_rank(values, base, key, start, row_ranks(values, base, columns), thresholds, factors, out)
+    ranks = row_ranks(values, base, columns)
+    if divided:
+        with np.errstate(divide="ignore"):
+            values = _scaled(values, base, ranks, (1.0 / probability).astype(np.float32))
+    _thin_by_rank(values, base, key, start, ranks, (probability * 2.0**32).astype(np.uint64), out)
+
+
+@compiled
+def _scaled(values: Floats, base: Floats, ranks: Bits, factors: Floats) -> Floats:
+    out = np.empty_like(values)
+    for i in range(out.size):
+        factor = factors[ranks[i]]
+        scaled = with_term(base[i], factor * (values[i] - base[i]))
+        out[i] = values[i] if factor == np.float32(1) else scaled
+    return out
 
 
 @compiled
@@ -73,19 +97,21 @@ def _thin_by_rank(
     base: Floats,
     key: np.uint64,
     start: int,
-    ranks: NDArray[np.uint32],
+    ranks: Bits,
     thresholds: NDArray[np.uint64],
-    factors: Floats,
     out: Floats,
 ) -> None:
+    words = np.empty(_CHUNK // 2 + 1, np.uint64)
+    for first in range(0, out.size, _CHUNK):
+        end = min(first + _CHUNK, out.size)
+        halves = _drawn(key, start + first, end - first, words)
+        _choose_by_rank(values[first:end], base[first:end], halves, ranks[first:end], thresholds, out[first:end])
+
+
+@compiled
+def _choose_by_rank(
+    values: Floats, base: Floats, halves: Bits, ranks: Bits, thresholds: NDArray[np.uint64], out: Floats
+) -> None:
     for i in range(out.size):
-        index = start + i
-        word = draw(key, np.uint64(index >> 1))
-        half = word >> _HALF if index & 1 else word & _LOW
-        rank = ranks[i]
-        if half >= thresholds[rank]:
-            out[i] = base[i]
-        elif factors[rank] == np.float32(1):
-            out[i] = values[i]
-        else:
-            out[i] = with_term(base[i], factors[rank] * (values[i] - base[i]))
+        value, other = values[i], base[i]
+        out[i] = value if np.uint64(halves[i]) < thresholds[ranks[i]] else other

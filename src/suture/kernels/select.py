@@ -16,11 +16,12 @@ from suture.kernels.compile import Bits, Floats, compiled
 Counts = NDArray[np.int64]
 
 _MAGNITUDE, _LOW = np.uint32(0x7FFFFFFF), np.uint32(0xFFFF)
-_LOW_BITS, _COARSE_BITS = np.uint32(16), np.uint32(14)
+_LOW_BITS, _ONE = np.uint32(16), np.uint32(1)
+_CHUNK = 1024
 
 
 @compiled
-def _bits(x: np.float32, y: np.float32) -> np.uint32:
+def magnitude_bits(x: np.float32, y: np.float32) -> np.uint32:
     """The 31 bits of |x - y|, the difference taken in fp32."""
     return np.float32(x - y).view(np.uint32) & _MAGNITUDE
 
@@ -28,19 +29,42 @@ def _bits(x: np.float32, y: np.float32) -> np.uint32:
 @compiled
 def high_counts(x: Floats, y: Floats) -> Counts:
     """(2**15,): how many |x - y| have each high part."""
+    # four tables, since an increment of the bin just incremented has to wait for it
+    tables, bits = np.zeros((4, 2**15), np.uint32), np.empty(_CHUNK, np.uint32)
+    for first in range(0, x.size, _CHUNK):
+        size = min(_CHUNK, x.size - first)
+        _all_bits(x[first : first + size], y[first : first + size], bits)
+        fours = size - size % 4
+        for i in range(0, fours, 4):
+            for table in range(4):
+                tables[table, bits[i + table] >> _LOW_BITS] += _ONE
+        for i in range(fours, size):
+            tables[0, bits[i] >> _LOW_BITS] += _ONE
     counts = np.zeros(2**15, np.int64)
-    for i in range(x.size):
-        counts[_bits(x[i], y[i]) >> _LOW_BITS] += 1
+    for table in range(4):
+        counts += tables[table]
     return counts
+
+
+@compiled
+def _all_bits(x: Floats, y: Floats, out: Bits) -> None:
+    for i in range(x.size):
+        out[i] = magnitude_bits(x[i], y[i])
 
 
 @compiled
 def _low_counts(x: Floats, y: Floats, high: np.uint32) -> Counts:
     counts = np.zeros(2**16, np.int64)
-    for i in range(x.size):
-        bits = _bits(x[i], y[i])
-        if bits >> _LOW_BITS == high:
-            counts[bits & _LOW] += 1
+    bits, chosen = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK, np.uint32)
+    for first in range(0, x.size, _CHUNK):
+        size = min(_CHUNK, x.size - first)
+        _all_bits(x[first : first + size], y[first : first + size], bits)
+        found = 0
+        for i in range(size):  # collected first: a branch taken at random costs more
+            chosen[found] = bits[i] & _LOW
+            found += bits[i] >> _LOW_BITS == high
+        for i in range(found):
+            counts[chosen[i]] += 1
     return counts
 
 
@@ -54,7 +78,7 @@ def _coarse_counts(x: Floats, y: Floats, high: np.uint32) -> Counts:
     first = np.uint32(high << _LOW_BITS)
     zero = one = two = three = 0
     for i in range(x.size):
-        bits = _bits(x[i], y[i])
+        bits = magnitude_bits(x[i], y[i])
         zero += bits == first
         one += bits == first | np.uint32(0x4000)
         two += bits == first | np.uint32(0x8000)
@@ -74,7 +98,7 @@ def coarse_counts(x: Floats, y: Floats, high: int) -> Counts:
 def _equal_count(x: Floats, y: Floats, wanted: np.uint32) -> int:
     count = 0
     for i in range(x.size):
-        count += _bits(x[i], y[i]) == wanted
+        count += magnitude_bits(x[i], y[i]) == wanted
     return count
 
 
@@ -89,7 +113,7 @@ def _place_of(x: Floats, y: Floats, wanted: np.uint32, count: int) -> int:
     for i in range(x.size):
         if left == 0:
             return i
-        left -= _bits(x[i], y[i]) == wanted
+        left -= magnitude_bits(x[i], y[i]) == wanted
     return x.size
 
 
@@ -114,46 +138,6 @@ def kept_by_rank(x: Floats, base: Floats, bounds: Sequence[tuple[int, int]], out
 @compiled
 def _keep_between(x: Floats, base: Floats, least: np.uint32, above: np.uint32, out: Floats) -> None:
     for i in range(x.size):
-        bits = _bits(x[i], base[i])
-        out[i] = x[i] if (bits >= least) & (bits < above) else base[i]
-
-
-@compiled
-def row_ranks(x: Floats, base: Floats, columns: int) -> Bits:
-    """Rank of each |x - base| in its row, 0 for the least; equal ones in the order of their place."""
-    ranks = np.empty(x.size, np.uint32)
-    keys, other_keys = np.empty(columns, np.uint32), np.empty(columns, np.uint32)
-    places, other_places = np.empty(columns, np.uint32), np.empty(columns, np.uint32)
-    counts = np.empty((3, 2048), np.uint32)
-    digit = np.uint32(2047)
-    for first in range(0, x.size, columns):
-        counts[:] = 0
-        for i in range(columns):
-            bits = _bits(x[first + i], base[first + i])
-            keys[i] = bits
-            places[i] = i
-            counts[0, bits & digit] += np.uint32(1)
-            counts[1, (bits >> np.uint32(11)) & digit] += np.uint32(1)
-            counts[2, bits >> np.uint32(22)] += np.uint32(1)
-        for turn in range(3):
-            shift = np.uint32(11 * turn)
-            table = counts[turn]
-            if table[(keys[0] >> shift) & digit] == columns:
-                continue  # all share this digit
-            total = np.uint32(0)
-            for value in range(2048):
-                count = table[value]
-                table[value] = total
-                total += count
-            for i in range(columns):
-                key = keys[i]
-                value = (key >> shift) & digit
-                to = table[value]
-                table[value] = to + np.uint32(1)
-                other_keys[to] = key
-                other_places[to] = places[i]
-            keys, other_keys = other_keys, keys
-            places, other_places = other_places, places
-        for rank in range(columns):
-            ranks[first + places[rank]] = rank
-    return ranks
+        bits = magnitude_bits(x[i], base[i])
+        value, other = x[i], base[i]
+        out[i] = value if (bits >= least) & (bits < above) else other
