@@ -103,6 +103,7 @@ def exact_count(method: Method) -> None:
     delta = np.random.default_rng(0).integers(1, 9, 70_003).astype(np.float32)
     falling = np.argsort(-delta, kind="stable")
     base = np.zeros_like(delta)
+    delta *= np.float32(1 if method.info.name == "ties" else 1 / 3)  # with coarse bits and with fine ones
     for density in (1e-6, 0.05, 0.3, 0.777, 0.99):
         params = some_params(method, 2, weight=(1.0,), density=(density,), normalize=False)
         count, first = int(density * delta.size), 0
