@@ -37,7 +37,7 @@ def plan(
     table.add_column("role")
     table.add_column("tensors", justify="right")
     table.add_column("bytes", justify="right")
-    for index, (name, checkpoint) in enumerate(zip(found.recipe.inputs, found.checkpoints, strict=True)):
+    for index, (name, checkpoint) in enumerate(zip(found.models, found.checkpoints, strict=False)):
         size = sum(info.nbytes for info in checkpoint.tensors.values())
         table.add_row(name, _role(found, index, name), str(len(checkpoint.tensors)), decimal(size))
     console().print(table)

@@ -1,50 +1,138 @@
-"""YAML <-> frozen Recipe: the keys that people already write, plus the roles `general:` and `clinical:`.
-
-Parsing reports every problem at once, each with its place; whether the models exist and fit is the plan's matter.
-"""
+"""The keys of a recipe, frozen and strict; docs/recipes.md explains them, docs/recipe.schema.json is made from them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
-from suture.errors import Problem, UsageError, refuse
-from suture.methods.registry import METHODS, REQUIRED, Method, Parameter
-from suture.strict_yaml import StrictModel, load_yaml, nearest, parse_yaml
+from suture.methods.registry import METHODS, Method
+from suture.recipe.references import ReferenceText
+from suture.recipe.tokenizer import TokenizerKeys, TokenizerRequest, requested
+from suture.recipe.values import Scalar, Setting, SettingField
+from suture.strict_yaml import StrictModel, nearest
 
-DtypeName = Literal["float32", "float16", "bfloat16"]
-Value = bool | int | float | str
+Value = Scalar
+Parameters = Mapping[str, Setting]
+
+
+def _short(name: Any) -> Any:
+    return name.removeprefix("torch.") if isinstance(name, str) else name
+
+
+DtypeName = Annotated[Literal["float32", "float16", "bfloat16"], BeforeValidator(_short)]
+Layer = Annotated[int, Field(ge=0)]
 
 
 class ModelEntry(StrictModel):
-    """One line of `models:`: a model and the parameters that hold for it alone."""
+    """One line of `models:`: a model, the parameters that hold for it alone, its statistic from `suture calibrate`."""
 
-    model: str = Field(min_length=1)
-    parameters: dict[str, Value] = Field(default_factory=dict)
+    model: ReferenceText
+    parameters: dict[str, SettingField] = Field(default_factory=dict)
+    information: str | None = Field(default=None, min_length=1, description="File written by `suture calibrate`.")
+
+    @property
+    def layers(self) -> tuple[int, int] | None:
+        """First layer and end; None for the whole model."""
+        return None
+
+
+class SliceSource(ModelEntry):
+    """One model's layers of a slice: from the first of layer_range up to, not including, the second, counted from 0."""
+
+    layer_range: tuple[Layer, Layer]
+
+    @property
+    def layers(self) -> tuple[int, int] | None:
+        """First layer and end."""
+        return self.layer_range
+
+    @field_validator("layer_range")
+    @classmethod
+    def _some_layers(cls, layers: tuple[int, int]) -> tuple[int, int]:
+        if layers[0] >= layers[1]:
+            raise ValueError("the first layer must lie before the end")
+        return layers
+
+
+class Slice(StrictModel):
+    """Layers of the output, one after another: the k-th from the k-th layer of each source's range."""
+
+    sources: Annotated[tuple[SliceSource, ...], Field(min_length=1)]
+    base_model: ReferenceText | None = None
+    parameters: dict[str, SettingField] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> Self:
+        lengths = [source.layer_range[1] - source.layer_range[0] for source in self.sources]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"all sources of a slice must have as many layers; they have {lengths}")
+        return self
+
+
+class Module(StrictModel):
+    """What one part of a model of several parts (text, vision, encoder, decoder) is made of."""
+
+    models: Annotated[tuple[ModelEntry, ...], Field(min_length=1)] | None = None
+    slices: Annotated[tuple[Slice, ...], Field(min_length=1)] | None = None
+    parameters: dict[str, SettingField] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.models is None) == (self.slices is None):
+            raise ValueError("give either models or slices")
+        _refuse_twice(self.models or ())
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One stretch of a recipe that is merged alike: all models whole, or one slice, of one module or of the whole.
+
+    entries: as listed. levels: the parameters that all of them share, from the nearest to the most general. place: in
+    the recipe. slice: its number within the module; None for whole models.
+    """
+
+    place: str
+    entries: tuple[ModelEntry, ...]
+    levels: tuple[tuple[str, Parameters], ...]
+    base_model: str | None
+    module: str | None = None
+    slice: int | None = None
 
 
 class Recipe(StrictModel):
     """A merge as written. Paths are relative to the working directory, as in the recipes of the field.
 
-    merge_method names a method of the registry. base_model is the base of the task vectors, or the start of the arc.
-    general and clinical name the roles: the first gives config, tokenizer and chat template, and the realised
-    coefficient is measured from the one to the other. Arithmetic is fp32; dtype (or out_dtype) is what is written.
+    merge_method names a method of the registry. Exactly one of models, slices and modules says what is merged.
+    base_model is the base of the task vectors, or the start of the arc. general and clinical name the roles: the first
+    gives config, tokenizer and chat template, and the realised coefficient is measured from the one to the other.
+    Arithmetic is fp32; dtype (or out_dtype) is what is written. stages are merges that later ones name as models.
     """
 
+    name: str | None = Field(default=None, min_length=1, description="Name under which other stages use the result.")
     merge_method: str
-    models: Annotated[tuple[ModelEntry, ...], Field(min_length=1)]
-    base_model: str | None = None
-    general: str | None = None
-    clinical: str | None = None
-    parameters: dict[str, Value] = Field(default_factory=dict)
+    models: Annotated[tuple[ModelEntry, ...], Field(min_length=1)] | None = None
+    slices: Annotated[tuple[Slice, ...], Field(min_length=1)] | None = None
+    modules: Annotated[dict[str, Module], Field(min_length=1)] | None = None
+    base_model: ReferenceText | None = None
+    general: ReferenceText | None = None
+    clinical: ReferenceText | None = None
+    parameters: dict[str, SettingField] = Field(default_factory=dict)
     dtype: DtypeName | None = None
     out_dtype: DtypeName | None = None
+    tokenizer_source: ReferenceText | None = Field(default=None, description="union, base, or a model of the recipe.")
+    tokenizer: TokenizerKeys | None = None
+    chat_template: str | None = Field(default=None, min_length=1, description="auto, a known name, or Jinja source.")
     rounding: Literal["stochastic", "nearest"] = "stochastic"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     max_shard_bytes: Annotated[int, Field(ge=1 << 20)] = 5_000_000_000
+    stages: tuple[Recipe, ...] = Field(default=(), description="Merges that this one names as models.")
+    _notes: tuple[str, ...] = PrivateAttr(())
+    _lenient: bool = PrivateAttr(False)
 
     @field_validator("merge_method")
     @classmethod
@@ -54,11 +142,13 @@ class Recipe(StrictModel):
         return name
 
     @model_validator(mode="after")
-    def _models_once(self) -> Self:
-        names = [entry.model for entry in self.models]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"each model must be listed once; listed again: {', '.join(twice)}")
+    def _one_of_each(self) -> Self:
+        given = [key for key in ("models", "slices", "modules") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of models, slices and modules, not {' and '.join(given) or 'none'}")
+        _refuse_twice(self.models or ())
+        if self.tokenizer is not None and self.tokenizer_source is not None:
+            raise ValueError("give either tokenizer or tokenizer_source")
         return self
 
     @property
@@ -67,110 +157,86 @@ class Recipe(StrictModel):
         return METHODS[self.merge_method]
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how the recipe was read, as sentences."""
+        return (*(note for stage in self.stages for note in stage.notes), *self._notes)
+
+    @property
+    def lenient(self) -> bool:
+        """Whether a filter that matches nothing is a note instead of an error."""
+        return self._lenient
+
+    def with_notes(self, notes: tuple[str, ...], *, lenient: bool = False) -> Recipe:
+        """The same recipe, with notes."""
+        copy = self.model_copy()
+        copy._notes, copy._lenient = notes, lenient
+        return copy
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """What is merged, section by section, in the order of the output's layers."""
+        top = ("parameters", self.parameters)
+        if self.modules is None:
+            return tuple(self._sections_of(self.models, self.slices, None, "", (top,)))
+        return tuple(
+            section
+            for name, module in self.modules.items()
+            for section in self._sections_of(
+                module.models,
+                module.slices,
+                name,
+                f"modules.{name}.",
+                ((f"modules.{name}.parameters", module.parameters), top),
+            )
+        )
+
+    @property
     def inputs(self) -> tuple[str, ...]:
-        """Models in the order that the method sees: the base first where the method has one, then as listed."""
-        names = tuple(entry.model for entry in self.models)
-        if self.method.info.base == "required" and self.base_model is not None:
-            return (self.base_model, *(name for name in names if name != self.base_model))
-        return names
+        """Every model, each once: the base first where the method has one, then in the order of the file."""
+        listed = [entry.model for section in self.sections for entry in section.entries]
+        bases = [section.base_model for section in self.sections if section.base_model is not None]
+        first = [self.base_model] if self.base_model is not None and self.method.info.base != "none" else []
+        return tuple(dict.fromkeys([*first, *listed, *bases, *([self.base_model] if self.base_model else [])]))
 
     @property
     def written_dtype(self) -> DtypeName | None:
         """The dtype of the output; None keeps each tensor's own."""
         return self.out_dtype or self.dtype
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the method's parameters as it takes them: shared ones as scalars, per-model ones as tuples.
-
-        Raises UsageError naming every parameter that is missing or out of its range.
-        """
-        values: dict[str, Any] = {}
-        problems: list[Problem] = []
-        per_model = self._per_model_entries()
-        for parameter in self.method.info.parameters:
-            if parameter.per_model:
-                found = [self._lookup(parameter, entry) for entry in per_model]
-                places = [f"models[{entry.model}].parameters.{parameter.name}" for entry in per_model]
-            else:
-                found, places = [self._lookup(parameter, None)], [f"parameters.{parameter.name}"]
-            for value, place in zip(found, places, strict=True):
-                if value is REQUIRED:
-                    problems.append(Problem(f"{self.merge_method} needs {parameter.describe()}.", "nothing", place))
-                elif (sentence := parameter.problem(value)) is not None:
-                    problems.append(Problem(*_split(sentence), where=place))
-            values[parameter.argument] = tuple(found) if parameter.per_model else found[0]
-        refuse(UsageError, problems)
-        refuse(UsageError, [Problem(*_split(s), where="parameters") for s in self.method.info.check(values)])
-        return values
-
-    def check(self) -> list[Problem]:
-        """Return every problem that the recipe itself shows: unknown parameters, base, number of models."""
-        info = self.method.info
-        known = {parameter.name for parameter in info.parameters}
-        own = {parameter.name for parameter in info.parameters if parameter.per_model}
-        problems = [_unknown(f"parameters.{name}", name, known) for name in self.parameters if name not in known]
-        for entry in self.models:
-            place = f"models[{entry.model}].parameters"
-            problems += [_unknown(f"{place}.{name}", name, own) for name in entry.parameters if name not in own]
-        listed = {entry.model for entry in self.models}
-        if info.base == "required" and self.base_model is None:
-            problems.append(
-                Problem(f"{info.name} needs base_model.", "none", "base_model", "Name the base of the merge.")
-            )
-        if info.base == "none" and self.base_model is not None and self.base_model not in listed:
-            advice = "Remove it, or list it under models with a weight."
-            problems.append(Problem(f"{info.name} has no base.", self.base_model, "base_model", advice))
-        for role in ("general", "clinical"):
-            name = getattr(self, role)
-            if name is not None and name not in {*listed, self.base_model}:
-                problems.append(Problem("A role must name a model of the recipe.", name, role, nearest(name, listed)))
-        count, most = len(self.inputs), info.max_inputs
-        if count < info.min_inputs or (most is not None and count > most):
-            span = f"exactly {most}" if most == info.min_inputs else f"at least {info.min_inputs}"
-            problems.append(Problem(f"{info.name} takes {span} models, the base counted.", str(count), "models"))
-        return problems
+    @property
+    def tokenizer_request(self) -> TokenizerRequest:
+        """What the recipe asks of the output's vocabulary."""
+        return requested(self.tokenizer, self.tokenizer_source, self.chat_template, self.base_model)
 
     def to_yaml(self) -> str:
-        """Return the recipe as YAML, without what was left at its default."""
-        return yaml.safe_dump(self.model_dump(exclude_defaults=True, mode="json"), sort_keys=False)
+        """Return the recipe as YAML, without what was left at its default; stages as documents of their own."""
+        return yaml.safe_dump_all(
+            [
+                stage.model_dump(exclude_defaults=True, mode="json", exclude={"stages"})
+                for stage in (*self.stages, self)
+            ],
+            sort_keys=False,
+        )
 
-    def _per_model_entries(self) -> list[ModelEntry]:
-        by_name = {entry.model: entry for entry in self.models}
-        names = self.inputs[1:] if self.method.info.base == "required" else self.inputs
-        return [by_name[name] for name in names]
-
-    def _lookup(self, parameter: Parameter, entry: ModelEntry | None) -> Any:
-        own = entry.parameters if entry is not None else {}
-        return own.get(parameter.name, self.parameters.get(parameter.name, parameter.default))
-
-
-def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe file. Raises BadInputError (no file) or UsageError with every problem found."""
-    return _checked(load_yaml(path, Recipe))
-
-
-def parse_recipe(text: str, origin: str = "recipe") -> Recipe:
-    """Read and check a recipe from YAML text; `origin` names it in messages."""
-    return _checked(parse_yaml(text, Recipe, origin))
-
-
-def _checked(recipe: Recipe) -> Recipe:
-    problems = recipe.check()
-    if not any(problem.where in ("models", "base_model") for problem in problems):
-        try:
-            recipe.arguments()
-        except UsageError as error:
-            problems += error.problems
-    refuse(UsageError, problems)
-    return recipe
+    def _sections_of(
+        self,
+        models: tuple[ModelEntry, ...] | None,
+        slices: tuple[Slice, ...] | None,
+        module: str | None,
+        place: str,
+        levels: tuple[tuple[str, Parameters], ...],
+    ) -> Iterator[Section]:
+        if models is not None:
+            yield Section(f"{place}models", models, levels, self.base_model, module)
+        for number, part in enumerate(slices or ()):
+            at = f"{place}slices[{number}]"
+            own = (f"{at}.parameters", part.parameters)
+            base = part.base_model or self.base_model
+            yield Section(f"{at}.sources", part.sources, (own, *levels), base, module, number)
 
 
-def _unknown(place: str, name: str, known: set[str]) -> Problem:
-    advice = nearest(name, known) if known else "The method has no parameter at this place."
-    return Problem("A parameter must be one that the method declares.", f"'{name}'", place, advice)
-
-
-def _split(sentence: str) -> tuple[str, str]:
-    """Split "x must be y. Got z." into what must hold and what was got."""
-    must, _, got = sentence.partition(" Got ")
-    return must, got.rstrip(".") or "a value that does not hold"
+def _refuse_twice(entries: tuple[ModelEntry, ...]) -> None:
+    names = [entry.model for entry in entries]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"each model must be listed once; listed again: {', '.join(twice)}")
