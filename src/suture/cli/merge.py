@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from suture.cli.recipe import COMPAT, RANDOM_SEED, SHARD_SIZE, read
+
 ONLINE = typer.Option("--online", help="Fetch hub ids that are not in the local cache.")
 
 
@@ -15,6 +17,9 @@ def merge(
     out: Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")],
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one a core by default.")] = None,
     online: Annotated[bool, ONLINE] = False,
+    compat: Annotated[bool, COMPAT] = False,
+    shard_size: Annotated[str | None, SHARD_SIZE] = None,
+    seed: Annotated[int | None, RANDOM_SEED] = None,
 ) -> None:
     """Merge models as RECIPE says into the new folder OUT."""
     from suture.checkpoint.writer import refuse_existing
@@ -22,10 +27,9 @@ def merge(
     from suture.cli.progress import progress
     from suture.merge import execute
     from suture.plan import make_plan
-    from suture.recipe import load_recipe
 
     refuse_existing(out)
-    plan = make_plan(load_recipe(recipe), online=online)
+    plan = make_plan(read(recipe, compat=compat, shard_size=shard_size, seed=seed), online=online)
     for note in plan.notes:
         console().print(f"note: {note}", highlight=False, markup=False)
     with progress():

@@ -172,6 +172,13 @@ class Recipe(StrictModel):
         copy._notes, copy._lenient = notes, lenient
         return copy
 
+    def changed(self, *, seed: int | None = None, max_shard_bytes: int | None = None) -> Recipe:
+        """The same recipe with another seed, for its stages too, or another size of weight files."""
+        update: dict[str, Any] = {"max_shard_bytes": max_shard_bytes} if max_shard_bytes is not None else {}
+        if seed is not None:
+            update |= {"seed": seed, "stages": tuple(stage.changed(seed=seed) for stage in self.stages)}
+        return self.model_copy(update=update)
+
     @property
     def sections(self) -> tuple[Section, ...]:
         """What is merged, section by section, in the order of the output's layers."""
