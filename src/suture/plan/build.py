@@ -12,8 +12,8 @@ from blake3 import blake3
 from suture.checkpoint.chat import chat_template_of, template_files
 from suture.checkpoint.donor import choose_donor, template_notes
 from suture.checkpoint.header import Checkpoint
+from suture.checkpoint.layout import lay_out
 from suture.checkpoint.source import Input
-from suture.checkpoint.writer import lay_out
 from suture.errors import IncompatibleError, Problem, refuse
 from suture.plan.arguments import Arguments
 from suture.plan.jobs import FLOATS, NAMES, Plan, Roles, StagedInput, TensorJob
@@ -67,6 +67,7 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
     return Plan(
         recipe=recipe,
         checkpoints=(*checkpoints, *information.values()),
+        inputs=(*references, *files),
         models=names,
         donor=merged.donor.name,
         donor_index=merged.donor.checkpoint,
@@ -151,11 +152,12 @@ def _copy(
     recipe: Recipe, target: Target, inputs: tuple[Input, ...], models: tuple[int, ...], donor: Model
 ) -> TensorJob:
     """A tensor that cannot be averaged; what stages only hand on is compared with all that they read."""
-    flat = [
-        (given, model)
-        for one, model in zip(inputs, models, strict=True)
-        for given in (one.job.inputs if isinstance(one, StagedInput) and one.job.action == "copy" else (one,))
-    ]
+    flat: list[tuple[Input, int]] = []
+    for one, model in zip(inputs, models, strict=True):
+        if isinstance(one, StagedInput) and one.job.action == "copy":
+            flat += zip(one.job.inputs, one.job.models, strict=True)
+        else:
+            flat.append((one, model))
     source = next((at for at, (_, model) in enumerate(flat) if model == donor.index), 0)
     first = flat[source][0]
     return TensorJob(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from suture.checkpoint.header import Checkpoint, TensorInfo
+from suture.checkpoint.layout import Layout
 from suture.checkpoint.source import Input, OpenSource, ReaderOf, stored_of
-from suture.checkpoint.writer import Layout
 from suture.methods.registry import Method
 from suture.recipe import Recipe
 
@@ -101,7 +101,8 @@ class Plan:
     """Everything that a merge will do, before a weight is read.
 
     checkpoints: the folders that are read, one for each reference of the recipe in the order of its inputs, then those
-    of its stages, then files of information. models: the names that jobs count by: those references, then the stages.
+    of its stages, then files of information; inputs: what they are called. models: the names that jobs count by: those
+    references, then the stages.
     donor: which of `models` gives config and tokenizer; donor_index: its folder among the checkpoints. config: that of
     the output. files: small files of the output that replace the donor's, by name. roles: positions among `models`,
     None where no two models are named. digest identifies the work: recipe, shapes, dtypes, names, donor.
@@ -109,6 +110,7 @@ class Plan:
 
     recipe: Recipe
     checkpoints: tuple[Checkpoint, ...]
+    inputs: tuple[str, ...]
     models: tuple[str, ...]
     donor: str
     donor_index: int
