@@ -153,7 +153,7 @@ def _realised(plan: Plan, records: Mapping[str, TensorRecords]) -> Realised | No
 
 
 def shares(sums: NDArray[np.float64]) -> tuple[float | None, float | None]:
-    """Return (nominal, realised) coefficients from the three sums; None where the two parents are the same."""
-    if not sums[0] > 0:
+    """Return (nominal, realised) coefficients from the three sums; None where the parents are equal or not finite."""
+    if not (sums[0] > 0 and np.isfinite(sums).all()):
         return None, None
     return float(sums[1] / sums[0]), float((sums[1] + sums[2]) / sums[0])
