@@ -26,9 +26,8 @@ def w(*weights: float, **more: Any) -> list[tuple[str, dict[str, Any]]]:
 
 def _cases() -> dict[str, str]:
     found: dict[str, str] = {}
-    for number, (weights, normalize) in enumerate(
-        product(((0.5, 0.5), (0.21, 0.33, 0.42), (1.5, -0.5)), (True, False))
-    ):
+    weighted = ((0.5, 0.5), (0.2173, 0.3311, 0.4197), (1.5, -0.5))
+    for number, (weights, normalize) in enumerate(product(weighted, (True, False))):
         found[f"linear {number}"] = recipe("linear", w(*weights), parameters={"normalize": normalize})
     found["linear ties"] = recipe("linear", w(0.2, 0.3, 0.4), parameters={"normalize": False})
     found["linear base listed"] = recipe("linear", [("a", {"weight": 0.3}), *w(0.7)], base_model="a")
