@@ -55,11 +55,11 @@ def _section_problems(section: Section, info: MethodInfo) -> Iterator[Problem]:
         advice = f"Add '- model: {section.base_model}' with its layer_range."
         yield Problem(must, f"no source '{section.base_model}'", section.place, advice)
         return
-    count, most = len(order.inputs), info.max_inputs
+    count, most = len(order.inputs if info.base == "required" else order.models), info.max_inputs
     if count < info.min_inputs or (most is not None and count > most):
         span = f"exactly {most}" if most == info.min_inputs else f"at least {info.min_inputs}"
         span = span if most is None or most == info.min_inputs else f"{info.min_inputs} to {most}"
-        counted = ", the base counted" if order.has_base else ""
+        counted = ", the base counted" if info.base == "required" else ""
         yield Problem(f"{info.name} takes {span} models{counted}.", str(count), section.place)
         return
     yield from _value_problems(section, info, order)
