@@ -76,7 +76,7 @@ class Evaluation:
         self._whole: Floats | None = None
         self._found: dict[str, Any] = {}
         self._opened = threading.local()
-        self._passes = self._plan_passes() if self.elements else iter(())
+        self._passes = self._plan_passes() if self.elements and job.action == "merge" else iter(())
         self.current = next(self._passes, None)
 
     # --- what the scheduler drives -----------------------------------------------------------------------------
