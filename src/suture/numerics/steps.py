@@ -5,26 +5,41 @@ whatever order the device likes: over n elements they differ from the kernels' b
 the magnitudes of their terms.
 """
 
+from suture.numerics.active import active_counts, active_means
 from suture.numerics.anchor import SEGMENT
 from suture.numerics.elect import elected, empty_rows
-from suture.numerics.elementwise import empty_like, l1_distances, nearswap
+from suture.numerics.elementwise import empty_like, importances, l1_distances, nearswap, variances
+from suture.numerics.groups import gram_groups, weighted_groups
 from suture.numerics.keys import random_key
 from suture.numerics.random import thinned, thinned_by_rank
-from suture.numerics.select import coarse_counts, equal_count, high_counts, kept_by_rank, low_counts, place_of
+from suture.numerics.select import (
+    coarse_counts,
+    equal_count,
+    high_counts,
+    kept_by_rank,
+    kept_by_score,
+    low_counts,
+    place_of,
+)
 from suture.numerics.span import gram_segment, realised_sums, weighted_sum
 from suture.numerics.stored import count_nonfinite, narrow, widen
 
 __all__ = [
     "SEGMENT",
+    "active_counts",
+    "active_means",
     "coarse_counts",
     "count_nonfinite",
     "elected",
     "empty_like",
     "empty_rows",
     "equal_count",
+    "gram_groups",
     "gram_segment",
     "high_counts",
+    "importances",
     "kept_by_rank",
+    "kept_by_score",
     "l1_distances",
     "low_counts",
     "narrow",
@@ -34,6 +49,8 @@ __all__ = [
     "realised_sums",
     "thinned",
     "thinned_by_rank",
+    "variances",
+    "weighted_groups",
     "weighted_sum",
     "widen",
 ]
