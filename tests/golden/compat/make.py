@@ -46,7 +46,7 @@ def run_all(folder: Path) -> None:
 
 def main() -> None:
     """Make the goldens anew."""
-    from cases import CASES, RANDOM
+    from compat_cases import CASES, RANDOM
     from inputs import write_models
 
     kept: dict[str, torch.Tensor] = {}

@@ -24,7 +24,7 @@ from suture.recipe import parse_recipe
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-from cases import CASES, RANDOM  # noqa: E402
+from compat_cases import CASES, RANDOM  # noqa: E402
 
 BITS = {torch.float32: 31, torch.bfloat16: 15, torch.float16: 15}
 SHARE, UNITS = 0.01, 1
