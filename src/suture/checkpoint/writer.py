@@ -27,6 +27,7 @@ from suture.errors import IntegrityError, Problem, SutureError
 __all__ = ["CheckpointWriter", "Layout", "TensorSlot", "Unit", "lay_out", "refuse_existing"]
 
 KEPT = "Finished pieces stay: run the same command again and it goes on."
+JOURNAL_ROOM = 1 << 16  # what is still missing where all weights have their blocks
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -201,4 +202,5 @@ class CheckpointWriter:
             raise keeper.failure
 
     def _named(self, error: OSError) -> SutureError:
-        return disk.named(error, self.target, self.layout.nbytes - self._staging.allocated(), KEPT)
+        needed = max(self.layout.nbytes - self._staging.allocated(), JOURNAL_ROOM)
+        return disk.named(error, self.target, needed, KEPT)
