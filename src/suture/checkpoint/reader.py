@@ -54,6 +54,10 @@ class TensorReader:
             self.read_into(info, start, block)
             yield block
 
+    def identity(self) -> str:
+        """What tells these files from others: name, device, inode, size and time of each, as they were when opened."""
+        return "\n".join(f"{file.name} {identity}" for file, (_, identity) in self._files.items())
+
     def check_unchanged(self) -> None:
         """Raise IntegrityError where a file is not the one that was opened, or was written since."""
         for file, (descriptor, before) in self._files.items():

@@ -5,26 +5,29 @@ without fused multiply-add, so the bits do not depend on the processor, on block
 `suture.numerics.steps` is the same in PyTorch.
 
     stored       stored bits <-> float32, rounding
-    span         weighted sums, Gram matrices, the realised coefficient
+    span         weighted sums and Gram matrices
+    fused        sum, round, store and measure the realised coefficient in one loop
     elementwise  masks, selections, elections
 """
 
 from suture.kernels.elementwise import empty_like, l1_distance, nearswap, thinned
-from suture.kernels.span import gram_segment, realised_sums, weighted_sum
-from suture.kernels.stored import count_nonfinite, narrow, widen
+from suture.kernels.fused import finish
+from suture.kernels.span import gram_segment, weighted_sum
+from suture.kernels.stored import count_nonfinite, count_vanished, narrow, widen
 from suture.numerics.anchor import SEGMENT
 from suture.numerics.keys import random_key
 
 __all__ = [
     "SEGMENT",
     "count_nonfinite",
+    "count_vanished",
     "empty_like",
+    "finish",
     "gram_segment",
     "l1_distance",
     "narrow",
     "nearswap",
     "random_key",
-    "realised_sums",
     "thinned",
     "weighted_sum",
     "widen",

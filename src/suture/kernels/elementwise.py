@@ -30,20 +30,20 @@ def _thin(values: Floats, base: Floats, key: np.uint64, start: np.uint64, thresh
 
 
 def l1_distance(x: Floats, y: Floats) -> float:
-    """Sum of |x - y| over one segment: differences in fp32, the sum in fp64 (16 lanes)."""
+    """Sum of |x - y| over one segment: differences in fp32, the sum in fp64 (64 lanes)."""
     return float(_l1(x, y)[0])
 
 
 @compiled
 def _l1(x: Floats, y: Floats) -> Sums:
-    lanes = np.zeros((1, LANES))
+    lanes = np.zeros(LANES)
     full = x.size - x.size % LANES
     for i in range(0, full, LANES):
         for lane in range(LANES):
-            lanes[0, lane] += np.float64(abs(x[i + lane] - y[i + lane]))
+            lanes[lane] += np.float64(abs(np.float32(x[i + lane] - y[i + lane])))
     for lane in range(x.size - full):
-        lanes[0, lane] += np.float64(abs(x[full + lane] - y[full + lane]))
-    return added(lanes)
+        lanes[lane] += np.float64(abs(np.float32(x[full + lane] - y[full + lane])))
+    return added((lanes,))
 
 
 def nearswap(base: Floats, x: Floats, threshold: float, out: Floats) -> None:

@@ -20,13 +20,14 @@ from suture.numerics.keys import GAMMA, MULTIPLIER_1, MULTIPLIER_2, keep_thresho
 __all__ = [
     "SEGMENT",
     "count_nonfinite",
+    "count_vanished",
     "empty_like",
+    "finish",
     "gram_segment",
     "l1_distance",
     "narrow",
     "nearswap",
     "random_key",
-    "realised_sums",
     "thinned",
     "weighted_sum",
     "widen",
@@ -45,7 +46,9 @@ def widen(raw: Tensor, dtype: str, out: Tensor) -> None:
 def narrow(values: Tensor, dtype: str, out: Tensor, *, rounding: str, key: np.uint64, start: int) -> None:
     """Float32 into the stored bits of `dtype`, rounded "nearest" (ties to even) or "stochastic"."""
     if rounding == "stochastic" and dtype in _GRIDS:
-        values = _on_grid(values, dtype, _uniform(key, start, values))
+        values = _on_grid(
+            values, dtype, _quarters(key, start, values) if dtype == "BF16" else _uniform(key, start, values)
+        )
     out.view(_DTYPES[dtype]).copy_(values)
 
 
@@ -57,16 +60,27 @@ def _on_grid(values: Tensor, dtype: str, draw: Tensor) -> Tensor:
     steps = torch.ldexp(magnitude, -exponent)
     whole = steps.floor()
     rounded = torch.ldexp(whole + (draw >= 1.0 - (steps - whole)), exponent)
-    rounded[magnitude > torch.finfo(_DTYPES[dtype]).max] = torch.inf
     return torch.where(values.isfinite(), rounded.float().copysign(values), values)
+
+
+def _quarters(key: np.uint64, start: int, like: Tensor) -> Tensor:
+    """Uniform draws of 16 bits: four elements share one splitmix64, the lowest bits first."""
+    first, count = start // 4, (start % 4 + like.numel() + 3) // 4
+    words = _mixed(key, first, count, like)
+    parts = torch.stack([_shifted_right(words, 16 * lane) & 0xFFFF for lane in range(4)], dim=1).reshape(-1)
+    return parts[start % 4 : start % 4 + like.numel()].double() * 2.0**-16
 
 
 def _draws(key: np.uint64, start: int, like: Tensor) -> Tensor:
     """The top 53 bits of splitmix64(key, index) for as many indices from `start` as `like` has elements."""
-    z = torch.arange(start + 1, start + 1 + like.numel(), device=like.device) * _signed(GAMMA) + _signed(int(key))
+    return _shifted_right(_mixed(key, start, like.numel(), like), 11)
+
+
+def _mixed(key: np.uint64, first: int, count: int, like: Tensor) -> Tensor:
+    z = torch.arange(first + 1, first + 1 + count, device=like.device) * _signed(GAMMA) + _signed(int(key))
     for shift, multiplier in ((30, MULTIPLIER_1), (27, MULTIPLIER_2)):
         z = (z ^ _shifted_right(z, shift)) * _signed(multiplier)
-    return _shifted_right(z ^ _shifted_right(z, 31), 11)
+    return z ^ _shifted_right(z, 31)
 
 
 def _uniform(key: np.uint64, start: int, like: Tensor) -> Tensor:
@@ -86,6 +100,11 @@ def _shifted_right(words: Tensor, count: int) -> Tensor:
 def count_nonfinite(values: Tensor) -> int:
     """How many elements are NaN or infinite."""
     return int((~values.isfinite()).sum())
+
+
+def count_vanished(values: Tensor, back: Tensor) -> int:
+    """How many elements are not 0 in `values` but in `back`, what was stored of them."""
+    return int(((back == 0) & (values != 0)).sum())
 
 
 def weighted_sum(blocks: Sequence[Tensor], coefficients: Sequence[float], out: Tensor) -> None:
@@ -111,10 +130,25 @@ def gram_segment(blocks: Sequence[Tensor], anchor: int) -> NDArray[np.float64]:
     return gram
 
 
-def realised_sums(output: Tensor, general: Tensor, clinical: Tensor) -> tuple[float, float]:
-    """(output - general).(clinical - general) and |clinical - general|^2."""
+def finish(
+    values: Tensor,
+    general: Tensor,
+    clinical: Tensor,
+    dtype: str,
+    *,
+    rounding: str,
+    key: np.uint64,
+    start: int,
+    out: Tensor,
+    back: Tensor,
+    sums: NDArray[np.float64],
+) -> None:
+    """Round and store; add |d|^2, (values - general).d and (stored - values).d to `sums`, d = clinical - general."""
+    narrow(values, dtype, out, rounding=rounding, key=key, start=start)
+    widen(out, dtype, back)
     way = (clinical - general).double()
-    return float((output - general).double() @ way), float(way @ way)
+    for row, other in enumerate((way, (values - general).double(), (back - values).double())):
+        sums[row] += float(way @ other)
 
 
 def empty_like(block: Tensor) -> Tensor:
