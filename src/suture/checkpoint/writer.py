@@ -22,7 +22,7 @@ from suture.checkpoint.lock import OutputLock
 from suture.checkpoint.pieces import PieceKeeper
 from suture.checkpoint.staging import Staging, close_all
 from suture.checkpoint.target import put_in_place, refuse_existing, restore
-from suture.errors import IntegrityError, Problem, SutureError
+from suture.errors import IntegrityError, Problem, ResourceError, SutureError
 
 __all__ = ["CheckpointWriter", "Layout", "TensorSlot", "Unit", "lay_out", "refuse_existing"]
 
@@ -67,7 +67,7 @@ class CheckpointWriter:
         self._stack = ExitStack()
         self._keeper: PieceKeeper | None = None
         self._sweep = False
-        self._published = False
+        self._placed = False
 
     def __enter__(self) -> CheckpointWriter:
         with self._stack:
@@ -93,8 +93,7 @@ class CheckpointWriter:
                 self._sweep = self._sweep or not keeper.kept
             close_all(self._descriptors)
             if self._sweep:
-                with disk.named_errors(self.target, 0):
-                    self._staging.remove()
+                self._remove_staging(quietly=error is not None)
                 failpoint("after-sweep")
 
     def write(self, slot: TensorSlot, start: int, data: memoryview) -> None:
@@ -138,26 +137,36 @@ class CheckpointWriter:
         if missing:
             must = "Every piece must be written before an output appears."
             raise IntegrityError(Problem(must, f"{missing} of {len(self.layout.pieces)} unwritten", str(self.target)))
-        if not self._published:
+        if not self._placed:
             self._put_in_place(files)
-        self._sweep = True
+        self._placed = self._sweep = True
         failpoint("after-rename")
         with disk.named_errors(self.target, 0, "The output is whole, but a power cut may still undo it."):
             if self._sync:
                 disk.sync_folder(self.target.parent)
         failpoint("after-parent-sync")
 
+    def _remove_staging(self, *, quietly: bool) -> None:
+        try:
+            self._staging.remove()
+        except OSError as error:
+            if not quietly:
+                cause = os.strerror(error.errno or 0).lower()
+                advice = f"{'The output is whole. ' if self._placed else ''}Remove this folder yourself."
+                problem = Problem("What a run staged must be removed.", cause, str(self._staging.folder), advice)
+                raise ResourceError(problem) from None
+
     def _find(self) -> FoundJournal | None:
         """Refuse what may not be replaced; return what an earlier run left that this one goes on with."""
         found = None if self._restart else self._staging.find_published()
-        self._published = found is not None
+        self._placed = found is not None
         if found is None:
             refuse_existing(self.target, overwrite=self._overwrite)
             found = None if self._restart else self._staging.find()
         return found
 
     def _open(self, found: FoundJournal | None) -> Journal:
-        if found is not None and self._published:
+        if found is not None and self._placed:
             self._descriptors, journal = self._staging.resume(found, self.target)
             return journal
         if found is None:
