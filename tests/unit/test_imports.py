@@ -19,6 +19,7 @@ ORDER = [
     "checkpoint",
     "plan",
     "merge",
+    "verify",
     "data",
     "tasks",
     "adapt",
