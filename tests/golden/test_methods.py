@@ -19,14 +19,22 @@ from suture.methods.derived import whole_tensor
 from suture.methods.registry import METHODS, get_method
 
 GOLDEN = Path(__file__).with_name("methods.json")
-SIZE = 70_001  # more than one segment, no multiple of the lanes
+SHAPE = (407, 173)
+SIZE = 407 * 173  # more than one segment, no multiple of the lanes
 PAIR: dict[str, Any] = {"weight": (0.75, -0.5), "lambda_": 0.9, "normalize": False}
+SPARSE: dict[str, Any] = {**PAIR, "density": (0.6, 0.1), "rescale": "l1", "int8_mask": False}
 CASES: dict[str, dict[str, Any]] = {
     "linear": {"weight": (0.5, 0.3, 0.2), "normalize": True},
     "slerp": {"t": 0.3},
     "task_arithmetic": PAIR,
     "nearswap": {"t": 0.01},
-    "dare_linear": {**PAIR, "density": (0.6, 0.1), "rescale": "l1"},
+    "ties": {**SPARSE, "normalize": True, "rescale": "none"},
+    "dare_linear": SPARSE,
+    "dare_ties": {**SPARSE, "rescale": "expectation"},
+    "breadcrumbs": {**SPARSE, "gamma": (0.01, 0.2)},
+    "breadcrumbs_ties": {**SPARSE, "gamma": (0.01, 0.2), "rescale": "none"},
+    "della": {**SPARSE, "epsilon": (0.2, 0.05), "rescale": "expectation"},
+    "della_linear": {**SPARSE, "epsilon": (0.2, 0.05)},
 }
 
 
@@ -34,7 +42,7 @@ def inputs(count: int) -> list[NDArray[np.float32]]:
     """Numbers in [-1/8, 1/8) from integer arithmetic alone: exact in fp32, the same everywhere."""
     index = np.arange(SIZE, dtype=np.uint64)
     hashed = [(index * np.uint64(2654435761 + 97 * i) + np.uint64(i)) % np.uint64(2**24) for i in range(count)]
-    return [((words.astype(np.int64) - 2**23) / 2.0**26).astype(np.float32) for words in hashed]
+    return [((words.astype(np.int64) - 2**23) / 2.0**26).astype(np.float32).reshape(SHAPE) for words in hashed]
 
 
 def merge_digest(name: str) -> str:
@@ -45,7 +53,7 @@ def merge_digest(name: str) -> str:
 
 
 def rounding_digest(dtype: str, rounding: str) -> str:
-    [values] = inputs(1)
+    values = inputs(1)[0].reshape(-1)
     stored = np.empty(SIZE, np.uint16)
     key = kernels.random_key(42, "w", "rounding")
     kernels.narrow(values * np.float32(1 / 3), dtype, stored, rounding=rounding, key=key, start=0)

@@ -19,13 +19,13 @@ Params = dict[str, Any]
 NAME, SEED = "layers.0.weight", 11
 
 
-def tensors(count: int, size: int = 4999, apart: float = 0.5) -> list[Floats]:
+def tensors(count: int, shape: tuple[int, ...] = (73, 67), apart: float = 0.5) -> list[Floats]:
     """A shared part and a part of each one's own, with signed zeros and subnormal numbers among them."""
     rng = np.random.default_rng(count)
-    shared = rng.standard_normal(size)
-    found = [(shared + apart * rng.standard_normal(size)).astype(np.float32) for _ in range(count)]
+    shared = rng.standard_normal(shape)
+    found = [(shared + apart * rng.standard_normal(shape)).astype(np.float32) for _ in range(count)]
     for tensor in found:
-        tensor[:3] = 0.0, -0.0, 1e-41
+        tensor.flat[:3] = 0.0, -0.0, 1e-41
     return found
 
 

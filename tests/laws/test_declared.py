@@ -21,12 +21,19 @@ def identity(method: Method) -> None:
         assert same_bits(merged(method, [x] * count, some_params(method, count)), x)
 
 
+BASE_OR_MODEL: list[tuple[Params, int]] = [
+    ({"weight": (0.0,)}, 0),
+    ({"weight": (1.0,), "density": (1.0,)}, 1),
+    ({"weight": (3.0,), "lambda_": 0.0}, 0),
+]
 ENDPOINTS: Mapping[str, list[tuple[Params, int]]] = {
     "linear": [({"weight": (1.0, 0.0)}, 0), ({"weight": (0.0, 3.0)}, 1)],
     "slerp": [({"t": 0.0}, 0), ({"t": 1.0}, 1)],
     "task_arithmetic": [({"weight": (0.0,)}, 0), ({"weight": (1.0,)}, 1), ({"weight": (3.0,), "lambda_": 0.0}, 0)],
     "nearswap": [({"t": 0.0}, 0), ({"t": 1e30}, 1)],
-    "dare_linear": [({"weight": (0.0,)}, 0), ({"weight": (1.0,), "density": (1.0,)}, 1)],
+    **dict.fromkeys(
+        ("ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear"), BASE_OR_MODEL
+    ),
 }
 
 
@@ -51,7 +58,7 @@ def permutation(method: Method) -> None:
 
 def scale(method: Method) -> None:
     """Inputs times a power of two give the output times that power, bit for bit."""
-    given = [x[3:] for x in tensors(most_inputs(method))]
+    given = [x[1:] for x in tensors(most_inputs(method))]
     params = some_params(method, len(given))
     out = merged(method, [x * np.float32(8) for x in given], params)
     assert same_bits(out, merged(method, given, params) * np.float32(8))
@@ -76,8 +83,37 @@ def task_arithmetic_at_density_1(method: Method) -> None:
     given = tensors(3)
     rest = {"weight": (0.75, -0.5), "lambda_": 1.5, "normalize": False}
     expected = merged(get_method("task_arithmetic"), given, rest)
-    for rescale in ("expectation", "l1"):
-        assert same_bits(merged(method, given, {**rest, "density": (1.0, 1.0), "rescale": rescale}), expected)
+    for rescale in ("none", "l1", "expectation"):
+        params = some_params(method, 3, **rest, density=(1.0, 1.0), rescale=rescale)
+        assert same_bits(merged(method, given, params), expected)
+
+
+def task_arithmetic_without_conflict(method: Method) -> None:
+    """Nothing dropped, all task vectors of one sign, nothing divided: task arithmetic, but for rounding."""
+    base, x, y = tensors(3)
+    given = [base, base + np.abs(x), base + np.abs(y)]
+    rest = {"weight": (0.75, 0.5), "lambda_": 1.5, "normalize": False}
+    expected = merged(get_method("task_arithmetic"), given, rest)
+    found = merged(method, given, some_params(method, 3, **rest, density=(1.0, 1.0)))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def exact_count(method: Method) -> None:
+    """As many elements are kept as the density says, whatever magnitudes are equal: the first in stable order."""
+    delta = np.random.default_rng(0).integers(1, 9, 70_003).astype(np.float32)
+    falling = np.argsort(-delta, kind="stable")
+    base = np.zeros_like(delta)
+    delta *= np.float32(1 if method.info.name == "ties" else 1 / 3)  # with coarse bits and with fine ones
+    for density in (1e-6, 0.05, 0.3, 0.777, 0.99):
+        params = some_params(method, 2, weight=(1.0,), density=(density,), normalize=False)
+        count, first = int(density * delta.size), 0
+        if "gamma" in params:
+            params["gamma"] = (0.01,)
+            first = min(int(0.01 * delta.size), delta.size - count)
+        else:
+            count = max(count, 1)
+        kept = np.flatnonzero(merged(method, [base, delta], params))
+        assert (kept == np.sort(falling[first : first + count])).all()
 
 
 def kept_count(method: Method) -> None:
@@ -105,7 +141,9 @@ LAWS: Mapping[str, Callable[[Method], None]] = {
     "reversal": reversal,
     "straight at a small angle": straight_at_a_small_angle,
     "task_arithmetic at density 1": task_arithmetic_at_density_1,
+    "task_arithmetic without conflict": task_arithmetic_without_conflict,
     "kept count": kept_count,
+    "exact count": exact_count,
 }
 
 

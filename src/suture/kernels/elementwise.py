@@ -1,4 +1,4 @@
-"""Steps of elementwise methods: keyed masks, distances, nearswap."""
+"""Steps of elementwise methods: distances, nearswap."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import numpy as np
 
 from suture.kernels.compile import LANES, Floats, Sums, compiled
 from suture.kernels.span import added, with_term
-from suture.kernels.stored import draw
-from suture.numerics.keys import keep_threshold
 
 
 def empty_like(block: Floats) -> Floats:
@@ -15,35 +13,25 @@ def empty_like(block: Floats) -> Floats:
     return np.empty_like(block)
 
 
-def thinned(values: Floats, base: Floats, key: np.uint64, start: int, density: float) -> Floats:
-    """`values` where a draw keeps the element (probability `density`, index `start + i`), `base` elsewhere."""
-    out = np.empty_like(values)
-    _thin(values, base, key, np.uint64(start), keep_threshold(density), out)
-    return out
+def l1_distances(x: Floats, kept: Floats, base: Floats) -> tuple[float, float]:
+    """Sums of |x - base| and of |kept - base| over one segment: differences in fp32, sums in fp64 (64 lanes)."""
+    whole, left = _l1(x, kept, base)
+    return float(whole), float(left)
 
 
 @compiled
-def _thin(values: Floats, base: Floats, key: np.uint64, start: np.uint64, threshold: np.uint64, out: Floats) -> None:
-    for i in range(out.size):
-        kept = (draw(key, start + np.uint64(i)) >> np.uint64(11)) < threshold
-        out[i] = values[i] if kept else base[i]
-
-
-def l1_distance(x: Floats, y: Floats) -> float:
-    """Sum of |x - y| over one segment: differences in fp32, the sum in fp64 (64 lanes)."""
-    return float(_l1(x, y)[0])
-
-
-@compiled
-def _l1(x: Floats, y: Floats) -> Sums:
-    lanes = np.zeros(LANES)
+def _l1(x: Floats, kept: Floats, base: Floats) -> Sums:
+    whole, left = np.zeros(LANES), np.zeros(LANES)
     full = x.size - x.size % LANES
     for i in range(0, full, LANES):
+        u, v, b = x[i : i + LANES], kept[i : i + LANES], base[i : i + LANES]
         for lane in range(LANES):
-            lanes[lane] += np.float64(abs(np.float32(x[i + lane] - y[i + lane])))
+            whole[lane] += np.float64(abs(np.float32(u[lane] - b[lane])))
+            left[lane] += np.float64(abs(np.float32(v[lane] - b[lane])))
     for lane in range(x.size - full):
-        lanes[lane] += np.float64(abs(np.float32(x[full + lane] - y[full + lane])))
-    return added((lanes,))
+        whole[lane] += np.float64(abs(np.float32(x[full + lane] - base[full + lane])))
+        left[lane] += np.float64(abs(np.float32(kept[full + lane] - base[full + lane])))
+    return added((whole, left))
 
 
 def nearswap(base: Floats, x: Floats, threshold: float, out: Floats) -> None:

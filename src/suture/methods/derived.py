@@ -15,6 +15,7 @@ from suture.methods.gram import Gram
 from suture.methods.shapes import (
     Block,
     Blocks,
+    Counts,
     ElementwiseMethod,
     MatrixMethod,
     Method,
@@ -90,10 +91,11 @@ def conclusions(
     """What the method's reductions conclude, by name; `segments` makes one pass over the tensor, in order."""
     found: dict[str, Any] = {}
     for wave in waves(method.statistics(**params)):
-        parts: dict[str, list[Sums]] = {reduction.name: [] for reduction in wave}
-        for blocks in segments():
+        parts: dict[str, list[Sums | Counts]] = {reduction.name: [] for reduction in wave if reduction.needed(found)}
+        for blocks in segments() if parts else ():
             for reduction in wave:
-                parts[reduction.name].append(reduction.measure(backend, blocks, found, **params))
+                if reduction.name in parts:
+                    parts[reduction.name].append(reduction.measure(backend, blocks, found, **params))
         found |= conclude(wave, parts, found, elements, params)
     return found
 
@@ -112,21 +114,25 @@ def waves(reductions: Sequence[Reduction]) -> Iterator[tuple[Reduction, ...]]:
 
 def conclude(
     wave: Sequence[Reduction],
-    parts: Mapping[str, Sequence[Sums]],
+    parts: Mapping[str, Sequence[Sums | Counts]],
     found: Mapping[str, Any],
     elements: int,
     params: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the reductions of one pass conclude from their segments' parts, in order."""
+    """What the reductions of one pass conclude from their segments' parts, in order; without parts where not needed."""
     return {
         reduction.name: reduction.conclude(
-            np.stack(parts[reduction.name]) if reduction.by == "segment" else _added(parts[reduction.name]),
+            _together(reduction, parts[reduction.name]) if reduction.name in parts else None,
             found,
             elements=elements,
             **params,
         )
         for reduction in wave
     }
+
+
+def _together(reduction: Reduction, parts: Sequence[Sums | Counts]) -> Any:
+    return np.stack(parts) if reduction.by == "segment" else _added(parts)
 
 
 def _span(
@@ -159,5 +165,5 @@ def _segments(blocks: Blocks, length: int) -> Iterator[Blocks]:
         )
 
 
-def _added(parts: Sequence[Sums]) -> Sums:
+def _added(parts: Sequence[Any]) -> Any:
     return reduce(operator.add, parts)

@@ -57,15 +57,68 @@ def test_weighted_sum(coefficients: tuple[float, ...]) -> None:
     assert same_bits(out, twin)
 
 
-def test_thinned_and_nearswap() -> None:
+def test_nearswap() -> None:
     x, base = values(1), values(2)
-    assert same_bits(
-        kernels.thinned(x, base, KEY, 3, 0.3),
-        steps.thinned(torch.from_numpy(x), torch.from_numpy(base), KEY, 3, 0.3),
-    )
     out, twin = kernels.empty_like(x), steps.empty_like(torch.from_numpy(x))
     kernels.nearswap(base, x, 0.1, out)
     steps.nearswap(torch.from_numpy(base), torch.from_numpy(x), 0.1, twin)
+    assert same_bits(out, twin)
+
+
+@pytest.mark.parametrize("start", [0, 3, 2**33 + 1])
+def test_thinned(start: int) -> None:
+    x, base = values(1), values(2)
+    out, twin = np.empty_like(x), torch.empty(x.size)
+    for density in (0.3, 1.0):
+        kernels.thinned(x, base, KEY, start, density, out)
+        steps.thinned(torch.from_numpy(x), torch.from_numpy(base), KEY, start, density, twin)
+        assert same_bits(out, twin)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 101])
+@pytest.mark.parametrize("divided", [False, True])
+def test_thinned_by_rank(columns: int, divided: bool) -> None:
+    x, base = coarse(1)[: columns * 150], coarse(2)[: columns * 150]
+    out, twin = np.empty_like(x), torch.empty(x.size)
+    kernels.thinned_by_rank(x, base, KEY, 3 * columns, columns, 0.5, 0.3, divided, out)
+    tensors = torch.from_numpy(x), torch.from_numpy(base)
+    steps.thinned_by_rank(*tensors, KEY, 3 * columns, columns, 0.5, 0.3, divided, twin)
+    assert same_bits(out, twin)
+
+
+def coarse(seed: int) -> Floats:
+    """With many equal magnitudes among the differences."""
+    return np.round(values(seed) * 4).astype(np.float32)
+
+
+def test_selection() -> None:
+    x, base = coarse(1), coarse(2)
+    tensors = torch.from_numpy(x), torch.from_numpy(base)
+    assert (kernels.high_counts(x, base) == steps.high_counts(*tensors)).all()
+    for magnitude in (0.0, 1.0, 3.0, 0.3):
+        bits = int(np.float32(magnitude).view(np.uint32))
+        high = bits >> 16
+        assert (kernels.low_counts(x, base, high) == steps.low_counts(*tensors, high)).all()
+        assert (kernels.coarse_counts(x, base, high) == steps.coarse_counts(*tensors, high)).all()
+        count = kernels.equal_count(x, base, bits)
+        assert count == steps.equal_count(*tensors, bits)
+        for half in (0, 1, count // 2, count):
+            assert kernels.place_of(x, base, bits, half) == steps.place_of(*tensors, bits, half)
+        out, twin = np.empty_like(x), torch.empty(x.size)
+        bounds = [(bits, 777), (bits + 2**23, 9000)]
+        kernels.kept_by_rank(x, base, bounds, out)
+        steps.kept_by_rank(*tensors, bounds, twin)
+        assert same_bits(out, twin)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("lambda_", [1.0, 0.7])
+def test_elected(normalize: bool, lambda_: float) -> None:
+    base, kept = coarse(0), np.stack([coarse(i) for i in (1, 2, 3)])
+    weight, factor = (1.0, 0.5, -0.25), (1.0, 2.0, 1.0)
+    out, twin = np.empty_like(base), torch.empty(base.size)
+    kernels.elected(base, kept, weight, factor, lambda_, normalize, out)
+    steps.elected(torch.from_numpy(base), torch.from_numpy(kept), weight, factor, lambda_, normalize, twin)
     assert same_bits(out, twin)
 
 
@@ -83,4 +136,4 @@ def test_sums_within_the_stated_bound() -> None:
     assert (wide.numpy() == back).all()
     magnitudes = sum(float(np.square(block, dtype=np.float64).sum()) for block in blocks)
     assert np.abs(found[0] - found[1]).max() <= 2.0**-20 * 4 * magnitudes
-    assert abs(kernels.l1_distance(*blocks[:2]) - steps.l1_distance(*tensors[:2])) <= bound
+    assert np.abs(np.subtract(kernels.l1_distances(*blocks), steps.l1_distances(*tensors))).max() <= bound

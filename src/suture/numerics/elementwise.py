@@ -1,0 +1,28 @@
+"""What elementwise methods ask for besides masks and elections, in PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from suture.numerics.span import add_term
+
+
+def empty_like(block: Tensor) -> Tensor:
+    """A new block of the same length, with arbitrary content."""
+    return torch.empty_like(block)
+
+
+def l1_distances(x: Tensor, kept: Tensor, base: Tensor) -> tuple[float, float]:
+    """Sums of |x - base| and of |kept - base|: differences in fp32, sums in fp64."""
+    return float((x - base).abs().double().sum()), float((kept - base).abs().double().sum())
+
+
+def nearswap(base: Tensor, x: Tensor, threshold: float, out: Tensor) -> None:
+    """base + w (x - base), w = clip(threshold / max(|x - base|, 1e-6), 0, 1); exactly x where w = 1."""
+    delta = x - base
+    weight = delta.new_tensor(threshold) / delta.abs().clamp(min=float(np.float32(1e-6)))
+    out.copy_(base)
+    add_term(out, weight * delta)
+    out.copy_(torch.where(weight >= 1, x, out))

@@ -1,0 +1,129 @@
+"""Every merge method's formula once more, from its paper, in float64 and on whole tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import acos, sin
+from typing import Any
+
+import numpy as np
+from cases import NAME, SEED, Params
+from numpy.typing import NDArray
+
+from suture import kernels
+
+Doubles = NDArray[np.float64]
+Keep = Callable[[int, Doubles], Any]
+
+
+def draws(model: int, size: int) -> NDArray[np.uint64]:
+    """splitmix64 of the model's key and 0..size-1."""
+    z = kernels.random_key(SEED, NAME, model) + np.arange(1, size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def uniform(model: int, shape: tuple[int, ...]) -> Doubles:
+    """The model's draws in [0, 1): the low 32 bits of a word for the even element, the high ones for the odd."""
+    count = int(np.prod(shape))
+    words = draws(model, (count + 1) // 2)
+    halves = np.stack([words & np.uint64(2**32 - 1), words >> np.uint64(32)], axis=1).reshape(-1)
+    return (halves[:count] / 2.0**32).reshape(shape)
+
+
+def linear_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    return np.average(x, axis=0, weights=p["weight"]) if p["normalize"] else np.tensordot(p["weight"], np.array(x), 1)
+
+
+def slerp_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    angle = acos(np.vdot(x[0], x[1]) / np.linalg.norm(x[0]) / np.linalg.norm(x[1]))
+    return (sin((1 - p["t"]) * angle) * x[0] + sin(p["t"] * angle) * x[1]) / sin(angle)
+
+
+def task_arithmetic_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    vectors = [w * (model - x[0]) for w, model in zip(p["weight"], x[1:], strict=True)]
+    return x[0] + p["lambda_"] * np.sum(vectors, axis=0) / (sum(p["weight"]) if p["normalize"] else 1)
+
+
+def nearswap_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    share = np.clip(p["t"] / np.maximum(np.abs(x[1] - x[0]), 1e-6), 0, 1)
+    return share * x[1] + (1 - share) * x[0]
+
+
+def task_vectors(x: list[Doubles], p: Params, keep: Keep, *, elect: bool, each: Keep | None = None) -> Doubles:
+    """The family of the task vector; keep, each: (model's number, its task vector) -> mask, factors."""
+    deltas = []
+    for i, model in enumerate(x[1:]):
+        delta = model - x[0]
+        mask = keep(i, delta)
+        kept = delta * mask
+        if p["rescale"] == "l1":
+            kept = kept * np.abs(delta).sum() / np.abs(kept).sum()
+        elif p["rescale"] == "expectation":
+            kept = kept * (each(i, delta) if each else 1 / p["density"][i])
+        deltas.append(p["weight"][i] * kept)
+    weight = np.reshape(p["weight"], (-1,) + (1,) * x[0].ndim)
+    agrees = np.ones(np.shape(deltas), bool)
+    if elect:
+        agrees = np.sign(deltas) == np.where(np.sum(deltas, axis=0) >= 0, 1, -1)
+    mix, divisor = np.sum(deltas * agrees, axis=0), np.sum(weight * agrees, axis=0)
+    return np.asarray(x[0] + p["lambda_"] * mix / (np.where(divisor == 0, 1, divisor) if p["normalize"] else 1))
+
+
+def falling(delta: Doubles) -> NDArray[np.int64]:
+    """Rank of each magnitude, as fp32 has it, from the largest, 0, on."""
+    rank = np.empty(delta.size, np.int64)
+    rank[np.argsort(-np.abs(delta.astype(np.float32)).reshape(-1), kind="stable")] = np.arange(delta.size)
+    return rank.reshape(delta.shape)
+
+
+def ties_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    counts = [max(1, int(d * x[0].size)) for d in p["density"]]
+    return task_vectors(x, p, lambda i, delta: falling(delta) < counts[i], elect=True)
+
+
+def breadcrumbs_in_float64(x: list[Doubles], p: Params, *, elect: bool = False) -> Doubles:
+    def keep(i: int, delta: Doubles) -> Any:
+        n, target, top = delta.size, int(p["density"][i] * delta.size), int(p["gamma"][i] * delta.size)
+        bottom = max(0, n - target - top)
+        rising = n - 1 - falling(delta)
+        return (rising >= bottom) & (rising < bottom + target)
+
+    return task_vectors(x, p, keep, elect=elect)
+
+
+def breadcrumbs_ties_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    return breadcrumbs_in_float64(x, p, elect=True)
+
+
+def dare_linear_in_float64(x: list[Doubles], p: Params, *, elect: bool = False) -> Doubles:
+    return task_vectors(x, p, lambda i, delta: uniform(i, delta.shape) < p["density"][i], elect=elect)
+
+
+def dare_ties_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    return dare_linear_in_float64(x, p, elect=True)
+
+
+def della_in_float64(x: list[Doubles], p: Params, *, elect: bool = True) -> Doubles:
+    def probability(i: int, delta: Doubles) -> Any:
+        order = np.argsort(np.abs(delta.astype(np.float32)), axis=-1, kind="stable")
+        rank = np.argsort(order, axis=-1, kind="stable")  # the inverse permutation
+        density, epsilon = p["density"][i], p["epsilon"][i]
+        return np.clip(density - epsilon + 2 * epsilon * rank / (delta.shape[-1] - 1), 0, 1)
+
+    def keep(i: int, delta: Doubles) -> Any:
+        return (uniform(i, delta.shape) < probability(i, delta)) | (p["density"][i] >= 1)
+
+    return task_vectors(x, p, keep, elect=elect, each=lambda i, delta: 1 / probability(i, delta).clip(min=1e-9))
+
+
+def della_linear_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    return della_in_float64(x, p, elect=False)
+
+
+FLOAT64: Mapping[str, Callable[[list[Doubles], Params], Doubles]] = {
+    name.removesuffix("_in_float64"): reference
+    for name, reference in list(globals().items())
+    if name.endswith("_in_float64")
+}
