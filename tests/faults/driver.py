@@ -16,6 +16,7 @@ import pytest
 
 from suture.checkpoint import failpoint, layout
 from suture.checkpoint.header import read_checkpoint
+from suture.checkpoint.pieces import PieceKeeper
 from suture.checkpoint.reader import TensorReader
 from suture.checkpoint.writer import CheckpointWriter, Layout, lay_out
 from suture.errors import SutureError
@@ -73,7 +74,7 @@ def write(
                     writer.write(slot, start * width, data[start * width : end * width])
             writer.done(index, {"sum": index / 3})
             written.append(index)
-            while settle and keeper is not None and keeper.waiting and keeper.failure is None:
+            while settle and keeper is not None and waiting(keeper) and keeper.failure is None:
                 time.sleep(0.0001)
             after_unit(index)
 
@@ -88,6 +89,11 @@ def write(
                 list(pool.map(work, todo))
         writer.publish({**SMALL, "manifest.json": b'{"weights_digest": "%s"}' % run.encode()})
     return written
+
+
+def waiting(keeper: PieceKeeper) -> bool:
+    """Say whether a piece is whole and not in the journal yet."""
+    return any(len(records) == len(piece) for records, piece in zip(keeper._records, LAYOUT.pieces, strict=True))
 
 
 def state(target: Path) -> str:

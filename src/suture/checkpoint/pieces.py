@@ -61,12 +61,6 @@ class PieceKeeper:
         self._journal.close()
 
     @property
-    def waiting(self) -> bool:
-        """Say whether a whole piece is not in the journal yet."""
-        with self._lock:
-            return any(len(r) == len(p) for r, p in zip(self._records, self._layout.pieces, strict=True))
-
-    @property
     def kept(self) -> int:
         """Count of the pieces that stand in the journal."""
         return len(self._kept)
