@@ -20,6 +20,7 @@ ORDER = [
     "architecture",
     "plan",
     "merge",
+    "verify",
     "data",
     "tasks",
     "adapt",

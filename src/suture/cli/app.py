@@ -14,6 +14,7 @@ from suture.cli.plan import plan
 from suture.cli.recipe import app as recipe
 from suture.cli.study import app as study
 from suture.cli.study import report
+from suture.cli.verify import verify
 
 app = typer.Typer(
     name="suture",
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, adapt, compare, report, digest, methods):
+for verb in (plan, merge, adapt, compare, report, digest, verify, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.add_typer(study, name="study")
