@@ -108,7 +108,8 @@ def index(**placed: str) -> bytes:
             },
             "agree",
         ),
-        ({"model__safetensors__index__json": b"[]"}, "weight_map"),
+        ({"model__safetensors__index__json": b"[]"}, "a JSON list"),
+        ({"model__safetensors__index__json": b"{}"}, "weight_map"),
     ],
 )
 def test_folders_that_cannot_be_right(files: dict[str, bytes], said: str, tmp_path: Path) -> None:
@@ -133,10 +134,12 @@ def test_link_out_of_the_folder(tmp_path: Path) -> None:
         read_checkpoint(folder(inside))
 
 
-def test_links_of_the_hub_cache_are_fine(tmp_path: Path) -> None:
-    snapshot = tmp_path / "snapshots" / "abc"
+@pytest.mark.parametrize("blobs", ["models--org--name/blobs", "blobs/ab"])
+def test_links_of_the_hub_cache_are_fine(blobs: str, tmp_path: Path) -> None:
+    """Files lie in the blobs of their model, or (for the hub's chunked storage) in those of the whole cache."""
+    snapshot = tmp_path / "models--org--name" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
-    (tmp_path / "blobs").mkdir()
-    (tmp_path / "blobs" / "f00d").write_bytes(pack(GOOD))
-    (snapshot / "model.safetensors").symlink_to(tmp_path / "blobs" / "f00d")
+    (tmp_path / blobs).mkdir(parents=True)
+    (tmp_path / blobs / "f00d").write_bytes(pack(GOOD))
+    (snapshot / "model.safetensors").symlink_to(tmp_path / blobs / "f00d")
     assert list(read_checkpoint(folder(snapshot)).tensors) == ["a"]

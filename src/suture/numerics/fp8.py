@@ -25,7 +25,8 @@ def _table(exponent_bits: int, mantissa_bits: int, bias: int) -> Floats:
     fraction = (codes & (1 << mantissa_bits) - 1) / (1 << mantissa_bits)
     significand = np.where(exponent > 0, 1 + fraction, fraction)
     magnitude = np.ldexp(significand, np.maximum(exponent, 1) - bias)
-    return np.copysign(magnitude, np.where(codes & 0x80, -1.0, 1.0)).astype(np.float32)
+    table: Floats = np.copysign(magnitude, np.where(codes & 0x80, -1.0, 1.0)).astype(np.float32)
+    return table
 
 
 def _e4m3() -> Floats:
@@ -42,9 +43,9 @@ def _e5m2() -> Floats:
 
 
 def _e8m0() -> Floats:
-    table = np.ldexp(1.0, np.arange(256) - 127).astype(np.float32)
+    table = np.ldexp(1.0, np.arange(256) - 127)
     table[0xFF] = np.nan
-    return table
+    return table.astype(np.float32)
 
 
 def _read_only(table: Floats) -> Floats:
