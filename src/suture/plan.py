@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from blake3 import blake3
 
 from suture.checkpoint.donor import choose_donor, template_notes, vocabulary_digest
 from suture.checkpoint.header import Checkpoint, TensorInfo, read_checkpoint
+from suture.checkpoint.reader import TensorReader
 from suture.checkpoint.resolve import resolve_model
+from suture.checkpoint.scaled import FP8, find_scaled
 from suture.checkpoint.writer import Layout, lay_out
 from suture.errors import IncompatibleError, Problem, SutureError, refuse
+from suture.ledger import Ledger, Line, make_ledger, natural_dtype
 from suture.recipe import Recipe
 
 FLOATS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
@@ -45,7 +49,8 @@ class Plan:
     """Everything that a merge will do, before a weight is read.
 
     checkpoints stand in the method's order (the base first where it has one). roles is None where no two models are
-    named. digest identifies the work: recipe, shapes, dtypes, names, donor.
+    named. digest identifies the work: recipe, shapes, dtypes, names, donor. dropped: the tensors of inputs that the
+    output does not have, each with its reason.
     """
 
     recipe: Recipe
@@ -57,6 +62,7 @@ class Plan:
     roles: Roles | None
     notes: tuple[str, ...]
     digest: str
+    dropped: tuple[Line, ...] = ()
 
     @property
     def donor_index(self) -> int:
@@ -89,17 +95,25 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
     folders = _resolve_all(recipe.inputs, online)
     checkpoints = _read_all(folders)
     donor = choose_donor(recipe.general, recipe.base_model, folders)
+    at = 0 if isinstance(donor, Problem) else recipe.inputs.index(donor)
+    ledger = make_ledger(recipe.inputs, checkpoints, at, [find_scaled(c) for c in checkpoints])
     problems = [*_config_problems(recipe.inputs, checkpoints), *_vocabulary_problems(folders)]
+    problems += [*_fp8_problems(recipe.inputs, checkpoints), *ledger.problems]
     if isinstance(donor, Problem):
-        refuse(IncompatibleError, [*problems, *_tensor_problems(recipe.inputs, checkpoints), donor])
+        refuse(IncompatibleError, [*problems, donor])
         raise AssertionError("unreachable: the donor's problem was raised")
-    problems += _tensor_problems(recipe.inputs, checkpoints)
     refuse(IncompatibleError, problems)
-    jobs = _jobs(recipe, checkpoints, recipe.inputs.index(donor))
+    refuse(IncompatibleError, _tie_problems(recipe.inputs, checkpoints, ledger))
+    if ledger.config:
+        changed = replace(checkpoints[at], config=MappingProxyType({**checkpoints[at].config, **ledger.config}))
+        checkpoints = (*checkpoints[:at], changed, *checkpoints[at + 1 :])
+    jobs = _jobs(recipe, ledger)
     layout = lay_out([(job.name, job.dtype, job.inputs[0].shape) for job in jobs], recipe.max_shard_bytes)
-    notes = tuple(template_notes(donor, folders))
+    notes = (*ledger.notes, *template_notes(donor, folders))
     digest = _digest(recipe, jobs, donor)
-    return Plan(recipe, recipe.arguments(), checkpoints, donor, jobs, layout, _roles(recipe), notes, digest)
+    return Plan(
+        recipe, recipe.arguments(), checkpoints, donor, jobs, layout, _roles(recipe), notes, digest, ledger.dropped
+    )
 
 
 def _resolve_all(names: tuple[str, ...], online: bool) -> dict[str, Path]:
@@ -152,43 +166,40 @@ def _vocabulary_problems(folders: Mapping[str, Path]) -> list[Problem]:
     return [Problem("All models must share one vocabulary.", got, "tokenizer.json", "Merge models of one tokenizer.")]
 
 
-def _tensor_problems(names: tuple[str, ...], checkpoints: tuple[Checkpoint, ...]) -> list[Problem]:
-    """Return what keeps the tensors from corresponding: missing, reshaped, or of a dtype that is not read yet."""
-    problems: list[Problem] = []
-    everything = {tensor for checkpoint in checkpoints for tensor in checkpoint.tensors}
-    for name, checkpoint in zip(names, checkpoints, strict=True):
-        missing = sorted(everything - checkpoint.tensors.keys())
-        if missing:
-            must = "Every tensor must stand in every model."
-            problems.append(Problem(must, f"{len(missing)} missing: {_some(missing)}", name))
-        eighths = sorted(t for t, info in checkpoint.tensors.items() if info.dtype.startswith("F8"))
-        if eighths:
-            got = f"{len(eighths)} in fp8: {_some(eighths)}"
-            problems.append(Problem("Weights must be F32, F16 or BF16.", got, name, "De-quantise the model first."))
-    reshaped: dict[str, list[str]] = {}
-    for tensor, info in checkpoints[0].tensors.items():
-        for name, checkpoint in zip(names[1:], checkpoints[1:], strict=True):
-            other = checkpoint.tensors.get(tensor)
-            if other is not None and other.shape != info.shape:
-                reshaped.setdefault(name, []).append(f"'{tensor}' {list(other.shape)} instead of {list(info.shape)}")
-    for name, found in reshaped.items():
-        must = f"Shapes must be those of {names[0]}."
-        problems.append(Problem(must, f"{len(found)} others: {_some(found)}", name))
+def _fp8_problems(names: tuple[str, ...], checkpoints: tuple[Checkpoint, ...]) -> list[Problem]:
+    """Return a problem for each model in fp8, which the streaming loop does not read yet."""
+    found = {n: [t for t, i in c.tensors.items() if i.dtype in FP8] for n, c in zip(names, checkpoints, strict=True)}
+    do = "De-quantise the model first."
+    return [
+        Problem("Weights must be F32, F16 or BF16.", f"{len(fp8)} in fp8: {_some(fp8)}", name, do)
+        for name, fp8 in found.items()
+        if fp8
+    ]
+
+
+def _tie_problems(names: tuple[str, ...], checkpoints: tuple[Checkpoint, ...], ledger: Ledger) -> list[Problem]:
+    """Return a problem for each stored head that its config ties to an embedding of other values.
+
+    Only for such a head are weights read before the merge: dropping it unseen could lose what was trained.
+    """
+    problems = []
+    for index, head, embedding in ledger.equal:
+        with TensorReader(checkpoints[index]) as reader:
+            if not reader.same_bytes(head, embedding):
+                must = "A head that the config ties to the embedding must hold its values (tie_word_embeddings)."
+                do = "Set tie_word_embeddings to false in config.json if the head was trained, else remove the head."
+                problems.append(Problem(must, f"others in '{head.name}'", names[index], do))
     return problems
 
 
-def _jobs(recipe: Recipe, checkpoints: tuple[Checkpoint, ...], donor: int) -> tuple[TensorJob, ...]:
-    """Return one job a tensor, in the order of the donor's files."""
+def _jobs(recipe: Recipe, ledger: Ledger) -> tuple[TensorJob, ...]:
+    """Return one job a tensor of the output, in the order of the donor's files."""
     jobs: list[TensorJob] = []
-    for name, info in checkpoints[donor].tensors.items():
-        inputs = tuple(checkpoint.tensors[name] for checkpoint in checkpoints)
-        dtypes = {i.dtype for i in inputs}
-        if dtypes <= set(NAMES):
-            own = dtypes.pop() if len(dtypes) == 1 else "F32"
-            written = FLOATS[recipe.written_dtype] if recipe.written_dtype else own
-            jobs.append(TensorJob(name, "merge", written, inputs))
-        else:
-            jobs.append(TensorJob(name, "copy", info.dtype, inputs))
+    for line in ledger.kept:
+        dtype = line.inputs[0].dtype
+        if line.action == "merge":
+            dtype = FLOATS[recipe.written_dtype] if recipe.written_dtype else natural_dtype(line.inputs)
+        jobs.append(TensorJob(line.name, "merge" if line.action == "merge" else "copy", dtype, line.inputs))
     return tuple(jobs)
 
 

@@ -17,6 +17,7 @@ ORDER = [
     "methods",
     "recipe",
     "checkpoint",
+    "ledger",
     "plan",
     "merge",
     "data",

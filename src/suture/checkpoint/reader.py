@@ -70,6 +70,12 @@ class TensorReader:
             self.read_into(info, start, block)
             yield block
 
+    def same_bytes(self, one: TensorInfo, other: TensorInfo) -> bool:
+        """Say whether two tensors have one dtype, one shape and the same bytes."""
+        if (one.dtype, one.shape) != (other.dtype, other.shape):
+            return False
+        return all(a == b for a, b in zip(self.blocks(one), self.blocks(other), strict=True))
+
     def check_unchanged(self) -> None:
         """Raise IntegrityError where a file is not the one that was opened, or was written since, naming every one."""
         problems = []
