@@ -13,14 +13,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from types import FrameType
 from typing import Any
 
 from suture.errors import BadInputError, Problem
 
-TRIAL_SECONDS = 10
+TRIAL_SECONDS = 3
 TRIAL_BYTES = 1 << 30
 RENDER_SECONDS = 10.0
 RENDER_FACTOR = 16
@@ -52,7 +52,8 @@ try:
     compiled = environment.from_string(template)
     for messages, prompt in (([user], True), ([user, answer], False)):
         size = 0
-        for part in compiled.generate(messages=messages, add_generation_prompt=prompt, tools=None, documents=None, **tokens):
+        options = {{"messages": messages, "add_generation_prompt": prompt, "tools": None, "documents": None, **tokens}}
+        for part in compiled.generate(**options):
             size += len(part)
             if size > {RENDER_CHARACTERS}:
                 sys.exit(5)
@@ -78,18 +79,17 @@ def bound_templates(tokenizer: Any, origin: str) -> None:
         got = _tried(str(template), json.dumps(tokens, sort_keys=True))
         if got is not None:
             raise BadInputError(_problem(got, origin))
-    render = tokenizer.apply_chat_template
+    tokenizer.apply_chat_template = partial(_render, tokenizer.apply_chat_template, origin)
 
-    def bounded(conversation: Any, *arguments: Any, **options: Any) -> Any:
-        with _deadline(RENDER_SECONDS, origin):
-            result = render(conversation, *arguments, **options)
-        if isinstance(result, str):
-            allowed = RENDER_CHARACTERS + RENDER_FACTOR * len(json.dumps(conversation, default=str))
-            if len(result) > allowed:
-                raise BadInputError(_problem(f"more than {allowed} characters", origin))
-        return result
 
-    tokenizer.apply_chat_template = bounded
+def _render(render: Callable[..., Any], origin: str, conversation: Any, *arguments: Any, **options: Any) -> Any:
+    with _deadline(RENDER_SECONDS, origin):
+        result = render(conversation, *arguments, **options)
+    if isinstance(result, str):
+        allowed = RENDER_CHARACTERS + RENDER_FACTOR * len(json.dumps(conversation, default=str))
+        if len(result) > allowed:
+            raise BadInputError(_problem(f"more than {allowed} characters", origin))
+    return result
 
 
 def _problem(got: str, origin: str) -> Problem:
@@ -103,15 +103,15 @@ def _tried(template: str, tokens: str) -> str | None:
     text = json.dumps([template, json.loads(tokens)])
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", _TRIAL],
+            [sys.executable, "-P", "-c", _TRIAL],
             input=text.encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=6 * TRIAL_SECONDS,
+            timeout=20 * TRIAL_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"no end within {6 * TRIAL_SECONDS} s"
+        return f"no end within {20 * TRIAL_SECONDS} s"
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return f"no end within {TRIAL_SECONDS} s"
     return "more than its bound in characters or memory" if done.returncode == _TOO_LARGE else None
