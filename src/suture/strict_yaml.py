@@ -30,7 +30,13 @@ def load_yaml(path: Path, model: type[M]) -> M:
     """Read the file at `path` into `model`. Raises BadInputError (no file), UsageError (all else, all at once)."""
     if not path.is_file():
         raise BadInputError(Problem("The file must exist.", "no such file", str(path), "Check the path."))
-    return parse_yaml(path.read_text(encoding="utf-8"), model, str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise BadInputError(
+            Problem("The file must be readable text in UTF-8.", type(error).__name__, str(path))
+        ) from None
+    return parse_yaml(text, model, str(path))
 
 
 def parse_yaml(text: str, model: type[M], origin: str) -> M:
@@ -42,6 +48,8 @@ def parse_yaml(text: str, model: type[M], origin: str) -> M:
         where = f"{origin}, line {mark.line + 1}" if mark else origin
         got = str(getattr(error, "problem", None) or "unreadable YAML")
         raise UsageError(Problem("The file must be valid YAML.", got, where)) from None
+    except RecursionError:
+        raise UsageError(Problem("The file must be nested a few levels deep.", "far more", origin)) from None
     lines: Lines = {}
     problems = list(_walk(node, (), lines, origin, set()))
     if problems:
@@ -50,6 +58,9 @@ def parse_yaml(text: str, model: type[M], origin: str) -> M:
         data = yaml.safe_load(text)
     except yaml.YAMLError:
         raise UsageError(Problem("The file must hold plain values only.", "a YAML tag", origin)) from None
+    except (ValueError, OverflowError):  # thousands of digits, a thirteenth month
+        must = "Numbers and dates must be ones that exist."
+        raise UsageError(Problem(must, "one that cannot be read", origin, "Write text in quotes.")) from None
     if not isinstance(data, dict):
         raise UsageError(Problem("The file must hold keys and values.", type(data).__name__, origin))
     try:
@@ -78,6 +89,10 @@ def _walk(node: Any, place: Place, lines: Lines, origin: str, seen: set[int]) ->
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                where = f"{origin}, line {key.start_mark.line + 1}"
+                yield Problem("A key must be a word.", "a list or a mapping", where)
+                continue
             if key.value in keys:
                 where = f"{origin}, line {key.start_mark.line + 1}"
                 yield Problem("Keys must be unique.", f"'{key.value}' twice", where, "Remove one of them.")
