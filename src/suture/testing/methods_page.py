@@ -33,7 +33,7 @@ def page() -> str:
 
 
 def _ours(info: MethodInfo) -> bool:
-    """Whether the method comes with this package, where each stands in a file of its name; others have their own page."""
+    """Whether the method comes with this package, where each stands in a file of its name."""
     return any(find_spec(f"{folder}.{info.name}") for folder in ("suture.methods", "suture.methods.contrib"))
 
 
