@@ -15,10 +15,10 @@ MANIFEST_NAME = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class InputModel:
-    """One input: its reference in the recipe and the weights digest read while merging."""
+    """One input: its reference in the recipe and the weights digest read while merging (None: digests left out)."""
 
     model: str
-    weights_digest: str
+    weights_digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Manifest:
     recipe: Mapping[str, Any]
     donor: str
     inputs: tuple[InputModel, ...]
-    weights_digest: str
+    weights_digest: str | None
     tokenizer_digest: str
     rounding: str
     seed: int

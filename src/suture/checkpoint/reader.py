@@ -12,6 +12,7 @@ from suture.checkpoint.header import Checkpoint, TensorInfo
 from suture.errors import BadInputError, IntegrityError, Problem
 
 BLOCK_BYTES = 1 << 20
+AGAIN = "Check the disk, then run the same command again: what is finished is not computed twice."
 
 
 class TensorReader:
@@ -35,11 +36,18 @@ class TensorReader:
         self._files.clear()
 
     def read_into(self, info: TensorInfo, start: int, buffer: memoryview) -> None:
-        """Fill `buffer` (bytes) with the tensor's bytes from byte `start` on. Raises BadInputError at a short file."""
+        """Fill `buffer` (bytes) with the tensor's bytes from byte `start` on.
+
+        Raises BadInputError at a file that is short or that the disk does not give.
+        """
         descriptor, _ = self._files[info.file]
         done = 0
         while done < len(buffer):
-            count = os.preadv(descriptor, [buffer[done:]], info.offset + start + done)
+            try:
+                count = os.preadv(descriptor, [buffer[done:]], info.offset + start + done)
+            except OSError as error:
+                got = f"{os.strerror(error.errno or 0).lower()} in '{info.name}'"
+                raise BadInputError(Problem("An input must be readable.", got, str(info.file), AGAIN)) from None
             if count == 0:
                 raise BadInputError(
                     Problem("The file must hold every tensor whole.", f"its end in '{info.name}'", str(info.file))
@@ -53,6 +61,10 @@ class TensorReader:
             block = buffer[: min(BLOCK_BYTES, info.nbytes - start)]
             self.read_into(info, start, block)
             yield block
+
+    def identity(self) -> str:
+        """What tells these files from others: name, device, inode, size and time of each, as they were when opened."""
+        return "\n".join(f"{file.name} {identity}" for file, (_, identity) in self._files.items())
 
     def check_unchanged(self) -> None:
         """Raise IntegrityError where a file is not the one that was opened, or was written since."""

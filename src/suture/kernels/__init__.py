@@ -5,7 +5,8 @@ without fused multiply-add, so the bits do not depend on the processor, on block
 `suture.numerics.steps` is the same in PyTorch.
 
     stored       stored bits <-> float32, rounding
-    span         weighted sums, Gram matrices, the realised coefficient
+    span         weighted sums and Gram matrices
+    fused        sum, round, store and measure the realised coefficient in one loop
     groups       the same of each row or column
     select       exact selection by magnitude
     ranks        ranks in rows
@@ -18,6 +19,7 @@ without fused multiply-add, so the bits do not depend on the processor, on block
 from suture.kernels.active import active_counts, active_means
 from suture.kernels.elect import elected, empty_rows
 from suture.kernels.elementwise import empty_like, importances, l1_distances, nearswap, variances
+from suture.kernels.fused import finish
 from suture.kernels.groups import gram_groups, weighted_groups
 from suture.kernels.random import thinned, thinned_by_rank
 from suture.kernels.select import (
@@ -29,8 +31,8 @@ from suture.kernels.select import (
     low_counts,
     place_of,
 )
-from suture.kernels.span import gram_segment, realised_sums, weighted_sum
-from suture.kernels.stored import count_nonfinite, narrow, widen
+from suture.kernels.span import gram_segment, weighted_sum
+from suture.kernels.stored import count_nonfinite, count_vanished, narrow, widen
 from suture.numerics.anchor import SEGMENT
 from suture.numerics.keys import random_key
 
@@ -40,10 +42,12 @@ __all__ = [
     "active_means",
     "coarse_counts",
     "count_nonfinite",
+    "count_vanished",
     "elected",
     "empty_like",
     "empty_rows",
     "equal_count",
+    "finish",
     "gram_groups",
     "gram_segment",
     "high_counts",
@@ -56,7 +60,6 @@ __all__ = [
     "nearswap",
     "place_of",
     "random_key",
-    "realised_sums",
     "thinned",
     "thinned_by_rank",
     "variances",

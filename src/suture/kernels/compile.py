@@ -13,8 +13,11 @@ Floats = NDArray[np.float32]
 Sums = NDArray[np.float64]
 Bits = NDArray[Any]
 
-LANES = 16
-"""Explicit lanes of every sum, added in order at the end: the bits do not depend on the processor."""
+LANES = 64
+"""Explicit lanes of every float64 sum, added in order at the end: the bits do not depend on the processor."""
+
+TILE = 2048
+"""Elements that a fused loop works on at a time: everything about them stays in the first-level cache."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -16,27 +16,24 @@ def empty_like(block: Floats) -> Floats:
 
 
 def l1_distances(x: Floats, kept: Floats, base: Floats) -> tuple[float, float]:
-    """Sums of |x - base| and of |kept - base| over one segment: differences in fp32, sums in fp64 (16 lanes)."""
+    """Sums of |x - base| and of |kept - base| over one segment: differences in fp32, sums in fp64 (64 lanes)."""
     whole, left = _l1(x, kept, base)
     return float(whole), float(left)
 
 
 @compiled
 def _l1(x: Floats, kept: Floats, base: Floats) -> Sums:
-    lanes = np.zeros((2, LANES))
+    whole, left = np.zeros(LANES), np.zeros(LANES)
     full = x.size - x.size % LANES
     for i in range(0, full, LANES):
+        u, v, b = x[i : i + LANES], kept[i : i + LANES], base[i : i + LANES]
         for lane in range(LANES):
-            _add_distances(lanes, lane, x[i + lane], kept[i + lane], base[i + lane])
+            whole[lane] += np.float64(abs(np.float32(u[lane] - b[lane])))
+            left[lane] += np.float64(abs(np.float32(v[lane] - b[lane])))
     for lane in range(x.size - full):
-        _add_distances(lanes, lane, x[full + lane], kept[full + lane], base[full + lane])
-    return added(lanes)
-
-
-@compiled
-def _add_distances(lanes: Sums, lane: int, x: np.float32, kept: np.float32, base: np.float32) -> None:
-    lanes[0, lane] += np.float64(abs(x - base))
-    lanes[1, lane] += np.float64(abs(kept - base))
+        whole[lane] += np.float64(abs(np.float32(x[full + lane] - base[full + lane])))
+        left[lane] += np.float64(abs(np.float32(kept[full + lane] - base[full + lane])))
+    return added((whole, left))
 
 
 def nearswap(base: Floats, x: Floats, threshold: float, out: Floats) -> None:

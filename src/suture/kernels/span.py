@@ -58,7 +58,7 @@ def _add_term(base: Floats, x: Floats, a: np.float32, out: Floats) -> None:
 def gram_segment(blocks: Sequence[Floats], anchor: int) -> Sums:
     """Gram matrix (n, n) of {x_k, x_i - x_k} over one segment of at most SEGMENT elements, k = `anchor`.
 
-    Row and column k hold x_k itself. Differences are formed in fp32, products and sums in fp64 (16 lanes).
+    Row and column k hold x_k itself. Differences are formed in fp32, products and sums in fp64 (64 lanes).
     """
     base = blocks[anchor]
     others = [i for i in range(len(blocks)) if i != anchor] or [anchor]
@@ -73,62 +73,49 @@ def gram_segment(blocks: Sequence[Floats], anchor: int) -> Sums:
     return gram
 
 
-def realised_sums(output: Floats, general: Floats, clinical: Floats) -> tuple[float, float]:
-    """The fp64 sums (output - general).(clinical - general) and |clinical - general|^2 over one segment.
-
-    Their quotient over all segments is the realised coefficient: the share of the way from general to clinical that
-    the output has truly gone.
-    """
-    dot, square = _way_sums(output, general, clinical)
-    return float(dot), float(square)
-
-
 @compiled
 def _anchored_sums(base: Floats, x: Floats) -> Sums:
     """(|base|^2, base.(x - base), |x - base|^2)."""
-    lanes = np.zeros((3, LANES))
+    squares, mixed, deltas = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
     full = base.size - base.size % LANES
     for i in range(0, full, LANES):
+        b, y = base[i : i + LANES], x[i : i + LANES]
         for lane in range(LANES):
-            _add_anchored(lanes, lane, base[i + lane], x[i + lane])
+            anchor, delta = np.float64(b[lane]), np.float64(np.float32(y[lane] - b[lane]))
+            squares[lane] += anchor * anchor
+            mixed[lane] += anchor * delta
+            deltas[lane] += delta * delta
     for lane in range(base.size - full):
-        _add_anchored(lanes, lane, base[full + lane], x[full + lane])
-    return added(lanes)
-
-
-@compiled
-def _add_anchored(lanes: Sums, lane: int, base: np.float32, x: np.float32) -> None:
-    anchor, delta = np.float64(base), np.float64(x - base)
-    lanes[0, lane] += anchor * anchor
-    lanes[1, lane] += anchor * delta
-    lanes[2, lane] += delta * delta
+        anchor, delta = np.float64(base[full + lane]), np.float64(np.float32(x[full + lane] - base[full + lane]))
+        squares[lane] += anchor * anchor
+        mixed[lane] += anchor * delta
+        deltas[lane] += delta * delta
+    return added((squares, mixed, deltas))
 
 
 @compiled
 def _way_sums(x: Floats, base: Floats, y: Floats) -> Sums:
     """((x - base).(y - base), |y - base|^2)."""
-    lanes = np.zeros((2, LANES))
+    dots, squares = np.zeros(LANES), np.zeros(LANES)
     full = base.size - base.size % LANES
     for i in range(0, full, LANES):
+        u, b, v = x[i : i + LANES], base[i : i + LANES], y[i : i + LANES]
         for lane in range(LANES):
-            _add_way(lanes, lane, x[i + lane], base[i + lane], y[i + lane])
+            way = np.float64(np.float32(v[lane] - b[lane]))
+            dots[lane] += np.float64(np.float32(u[lane] - b[lane])) * way
+            squares[lane] += way * way
     for lane in range(base.size - full):
-        _add_way(lanes, lane, x[full + lane], base[full + lane], y[full + lane])
-    return added(lanes)
+        way = np.float64(np.float32(y[full + lane] - base[full + lane]))
+        dots[lane] += np.float64(np.float32(x[full + lane] - base[full + lane])) * way
+        squares[lane] += way * way
+    return added((dots, squares))
 
 
 @compiled
-def _add_way(lanes: Sums, lane: int, x: np.float32, base: np.float32, y: np.float32) -> None:
-    way = np.float64(y - base)
-    lanes[0, lane] += np.float64(x - base) * way
-    lanes[1, lane] += way * way
-
-
-@compiled
-def added(lanes: Sums) -> Sums:
-    """The lanes of each row, added in order."""
-    sums = np.zeros(lanes.shape[0])
-    for row in range(lanes.shape[0]):
+def added(lanes: tuple[Sums, ...]) -> Sums:
+    """The lanes of each sum, added in order."""
+    sums = np.zeros(len(lanes))
+    for row in range(len(lanes)):
         for lane in range(LANES):
-            sums[row] += lanes[row, lane]
+            sums[row] += lanes[row][lane]
     return sums

@@ -19,9 +19,9 @@ def narrow(values: Floats, dtype: str, out: Bits, *, rounding: str, key: np.uint
     """Float32 into the stored bits of `dtype` ("F32", "BF16", "F16").
 
     rounding "nearest": ties to even. "stochastic": one of the two neighbours on the grid of `dtype`, with the
-    probabilities that make it unbiased, drawn from `key` and the element's index `start + i`. A value on the grid stays
-    as it is under both; NaN and infinity are kept. A finite value too large for `dtype` becomes infinite: "nearest"
-    from half a step beyond the largest finite value, "stochastic" from anywhere beyond it.
+    probabilities that make it unbiased, drawn from `key` and the element's index `start + i` (bfloat16: four elements
+    share one draw, 16 bits each, the lowest first). A value on the grid stays as it is under both; NaN and infinity are
+    kept. Beyond the largest finite value the grid goes on with infinity as its next point.
     """
     if dtype == "F32":
         np.copyto(out, values.view(np.uint32))
@@ -32,15 +32,15 @@ def narrow(values: Floats, dtype: str, out: Bits, *, rounding: str, key: np.uint
 # 32-bit words: float32 and bfloat16.
 _SIGN, _MAGNITUDE, _INFINITY = np.uint32(0x80000000), np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 _ONE, _HALF_WORD = np.uint32(1), np.uint32(16)
-_BF16_LARGEST, _BF16_QUIET = np.uint32(0x7F7F0000), np.uint32(0x40)
-_BELOW_HALF, _ALL_BUT_ONE = np.uint32(0x7FFF), np.uint32(0xFFFF)
+_BF16_QUIET, _BELOW_HALF = np.uint32(0x40), np.uint32(0x7FFF)
 _HALF_SIGN, _HALF_INFINITY, _HALF_DROP = np.uint32(0x8000), np.uint32(0x7C00), np.uint32(13)
 _HALF_SCALE = np.float32(2.0**112)
 # 64-bit words: draws, and float16 with its subnormals.
-_U0, _U1, _U63, _U64 = np.uint64(0), np.uint64(1), np.uint64(63), np.uint64(64)
+_U0, _U1, _U2, _U3, _U4, _U63, _U64 = (np.uint64(n) for n in (0, 1, 2, 3, 4, 63, 64))
+_ALL_16 = np.uint64(0xFFFF)
 _MANTISSA, _IMPLICIT, _MANTISSA_BITS = np.uint64(0x7FFFFF), np.uint64(0x800000), np.uint64(23)
 _F16_SHIFT, _F16_REBIAS, _F16_NORMAL = np.uint64(13), np.uint64(112 << 23), np.uint64(113)
-_F16_INFINITY, _F16_QUIET, _F16_LARGEST = np.uint64(0x7C00), np.uint64(0x200), np.uint32(0x477FE000)
+_F16_INFINITY, _F16_QUIET = np.uint64(0x7C00), np.uint64(0x200)
 _F16_SUBNORMAL = np.uint64(126)
 
 
@@ -85,8 +85,9 @@ def _bf16_nearest(bits: Bits, key: np.uint64, start: np.uint64, out: Bits) -> No
 @compiled
 def _bf16_stochastic(bits: Bits, key: np.uint64, start: np.uint64, out: Bits) -> None:
     for i in range(out.size):
-        drawn = np.uint32(draw(key, start + np.uint64(i)) >> np.uint64(48))
-        out[i] = _bf16(bits[i], _ALL_BUT_ONE if bits[i] & _MAGNITUDE > _BF16_LARGEST else drawn)
+        index = start + np.uint64(i)
+        four = draw(key, index >> _U2)
+        out[i] = _bf16(bits[i], np.uint32((four >> ((index & _U3) << _U4)) & _ALL_16))
 
 
 @compiled
@@ -96,8 +97,6 @@ def _f16(word: np.uint32, stochastic: bool, draw: np.uint64) -> np.uint64:
     exponent = magnitude >> _MANTISSA_BITS
     if magnitude > _INFINITY:
         return sign | _F16_INFINITY | _F16_QUIET | ((magnitude & _MANTISSA) >> _F16_SHIFT)
-    if stochastic and magnitude > _F16_LARGEST:
-        return sign | _F16_INFINITY
     if exponent >= _F16_NORMAL:
         return sign | min(_shifted(magnitude - _F16_REBIAS, _F16_SHIFT, stochastic, draw), _F16_INFINITY)
     if exponent >= _U63:  # a step of the subnormal grid is 2**-24
@@ -136,6 +135,16 @@ _NARROW = {
     ("F16", "nearest"): _f16_nearest,
     ("F16", "stochastic"): _f16_stochastic,
 }
+
+
+@compiled
+def count_vanished(values: Floats, back: Floats) -> int:
+    """How many elements are not 0 in `values` but in `back`, what was stored of them."""
+    count = 0
+    for i in range(values.size):
+        if back[i] == np.float32(0) and values[i] != np.float32(0):
+            count += 1
+    return count
 
 
 @compiled

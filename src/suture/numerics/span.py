@@ -1,4 +1,4 @@
-"""Weighted sums, Gram matrices and the realised coefficient, in PyTorch."""
+"""Weighted sums and Gram matrices, in PyTorch."""
 
 from __future__ import annotations
 
@@ -33,9 +33,3 @@ def gram_segment(blocks: Sequence[Tensor], anchor: int) -> NDArray[np.float64]:
     rows = torch.stack([base if i == anchor else x - base for i, x in enumerate(blocks)]).double()
     gram: NDArray[np.float64] = (rows @ rows.T).cpu().numpy()
     return gram
-
-
-def realised_sums(output: Tensor, general: Tensor, clinical: Tensor) -> tuple[float, float]:
-    """(output - general).(clinical - general) and |clinical - general|^2."""
-    way = (clinical - general).double()
-    return float((output - general).double() @ way), float(way @ way)

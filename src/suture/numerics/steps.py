@@ -9,6 +9,7 @@ from suture.numerics.active import active_counts, active_means
 from suture.numerics.anchor import SEGMENT
 from suture.numerics.elect import elected, empty_rows
 from suture.numerics.elementwise import empty_like, importances, l1_distances, nearswap, variances
+from suture.numerics.fused import finish
 from suture.numerics.groups import gram_groups, weighted_groups
 from suture.numerics.keys import random_key
 from suture.numerics.random import thinned, thinned_by_rank
@@ -21,8 +22,8 @@ from suture.numerics.select import (
     low_counts,
     place_of,
 )
-from suture.numerics.span import gram_segment, realised_sums, weighted_sum
-from suture.numerics.stored import count_nonfinite, narrow, widen
+from suture.numerics.span import gram_segment, weighted_sum
+from suture.numerics.stored import count_nonfinite, count_vanished, narrow, widen
 
 __all__ = [
     "SEGMENT",
@@ -30,10 +31,12 @@ __all__ = [
     "active_means",
     "coarse_counts",
     "count_nonfinite",
+    "count_vanished",
     "elected",
     "empty_like",
     "empty_rows",
     "equal_count",
+    "finish",
     "gram_groups",
     "gram_segment",
     "high_counts",
@@ -46,7 +49,6 @@ __all__ = [
     "nearswap",
     "place_of",
     "random_key",
-    "realised_sums",
     "thinned",
     "thinned_by_rank",
     "variances",

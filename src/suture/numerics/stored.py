@@ -21,7 +21,8 @@ def widen(raw: Tensor, dtype: str, out: Tensor) -> None:
 def narrow(values: Tensor, dtype: str, out: Tensor, *, rounding: str, key: np.uint64, start: int) -> None:
     """Float32 into the stored bits of `dtype`, rounded "nearest" (ties to even) or "stochastic"."""
     if rounding == "stochastic" and dtype in _GRIDS:
-        values = _on_grid(values, dtype, _uniform(key, start, values))
+        drawn = _quarters if dtype == "BF16" else _uniform
+        values = _on_grid(values, dtype, drawn(key, start, values))
     out.view(_DTYPES[dtype]).copy_(values)
 
 
@@ -33,8 +34,15 @@ def _on_grid(values: Tensor, dtype: str, draw: Tensor) -> Tensor:
     steps = torch.ldexp(magnitude, -exponent)
     whole = steps.floor()
     rounded = torch.ldexp(whole + (draw >= 1.0 - (steps - whole)), exponent)
-    rounded[magnitude > torch.finfo(_DTYPES[dtype]).max] = torch.inf
     return torch.where(values.isfinite(), rounded.float().copysign(values), values)
+
+
+def _quarters(key: np.uint64, start: int, like: Tensor) -> Tensor:
+    """Uniform draws of 16 bits: four elements share one splitmix64, the lowest bits first."""
+    first, before = divmod(start, 4)
+    four = words(key, first, (before + like.numel() + 3) // 4, like.device)
+    parts = torch.stack([shifted_right(four, 16 * lane) & 0xFFFF for lane in range(4)], dim=1).reshape(-1)
+    return parts[before : before + like.numel()].double() * 2.0**-16
 
 
 def _uniform(key: np.uint64, start: int, like: Tensor) -> Tensor:
@@ -44,3 +52,8 @@ def _uniform(key: np.uint64, start: int, like: Tensor) -> Tensor:
 def count_nonfinite(values: Tensor) -> int:
     """How many elements are NaN or infinite."""
     return int((~values.isfinite()).sum())
+
+
+def count_vanished(values: Tensor, back: Tensor) -> int:
+    """How many elements are not 0 in `values` but in `back`, what was stored of them."""
+    return int(((back == 0) & (values != 0)).sum())

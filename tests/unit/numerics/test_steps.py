@@ -127,7 +127,15 @@ def test_sums_within_the_stated_bound() -> None:
     tensors = [torch.from_numpy(block) for block in blocks]
     bound = blocks[0].size * 2.0**-52 * 4 * sum(float(np.square(block, dtype=np.float64).sum()) for block in blocks)
     assert np.abs(kernels.gram_segment(blocks, 1) - steps.gram_segment(tensors, 1)).max() <= bound
-    assert np.abs(np.subtract(kernels.realised_sums(*blocks), steps.realised_sums(*tensors))).max() <= bound
+    raw, back, found = np.empty(blocks[0].size, np.uint16), np.empty_like(blocks[0]), [np.zeros(3), np.zeros(3)]
+    common = {"dtype": "BF16", "rounding": "stochastic", "key": np.uint64(9), "start": 0}
+    kernels.finish(*blocks, out=raw, back=back, sums=found[0], **common)
+    twin, wide = torch.empty(raw.size, dtype=torch.int16), torch.empty_like(tensors[0])
+    steps.finish(*tensors, out=twin, back=wide, sums=found[1], **common)
+    assert (twin.numpy().view(np.uint16) == raw).all()
+    assert (wide.numpy() == back).all()
+    magnitudes = sum(float(np.square(block, dtype=np.float64).sum()) for block in blocks)
+    assert np.abs(found[0] - found[1]).max() <= 2.0**-20 * 4 * magnitudes
     assert np.abs(np.subtract(kernels.l1_distances(*blocks), steps.l1_distances(*tensors))).max() <= bound
 
 
