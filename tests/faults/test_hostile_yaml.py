@@ -19,7 +19,6 @@ HOSTILE = {
         "line 2: Keys must be unique. Got 'merge_method' twice",
     ),
     "an unknown key": (b"merge_metod: linear\nmodels: []", 2, "Did you mean 'merge_method'?"),
-    "two documents": (b"merge_method: linear\n---\nmerge_method: slerp", 2, "another document"),
     "nested 100,000 deep": (b"[" * 100_000, 2, "nested a few levels"),
     "nested mappings": (b"{a: " * 20_000, 2, "nested a few levels"),
     "a list as key": (b"? [a]\n: b", 2, "A key must be a word"),
