@@ -8,6 +8,7 @@ from suture.cli.adapt import adapt
 from suture.cli.compare import compare
 from suture.cli.digest import digest
 from suture.cli.eval import evaluate
+from suture.cli.inspect import inspect
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, adapt, compare, report, digest, verify, methods):
+for verb in (plan, merge, inspect, adapt, compare, report, digest, verify, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.add_typer(study, name="study")

@@ -28,6 +28,7 @@ from suture.checkpoint.writer import CheckpointWriter
 from suture.errors import NumericError, refuse
 from suture.merge.backend import Backend, KernelBackend
 from suture.merge.evaluation import Evaluation
+from suture.merge.gram_cache import GramCache
 from suture.merge.record import TensorRecords, input_digests, make_manifest, numeric_problems
 from suture.merge.schedule import OpenTensor, Schedule
 from suture.merge.unit import FUSED_BLOCK, Record, Sink, UnitWork
@@ -62,6 +63,7 @@ def execute(
     overwrite: bool = False,
     restart: bool = False,
     allow: Collection[str] = (),
+    cache: Path | None = None,
 ) -> Manifest:
     """Merge as planned into the folder `target` and return its manifest (which stands there as manifest.json).
 
@@ -69,8 +71,9 @@ def execute(
     Ctrl-C, a full disk or an I/O error the same call goes on with what is finished. digests=False leaves the digests of
     inputs and output out; sync=False leaves out all fsync. overwrite swaps an earlier merge for this one at the end.
     restart gives up the unfinished work of another recipe. allow: findings that are let pass ("nonfinite", "overflow",
-    "underflow"). Raises OutputExistsError, ResourceError, NumericError (values that are not finite or vanish, with
-    tensor and count), IntegrityError (an input that changed); the target is then as it was before.
+    "underflow"). cache: the folder in which Gram matrices of parents are kept, None for none. Raises OutputExistsError,
+    ResourceError, NumericError (values that are not finite or vanish, with tensor and count), IntegrityError (an input
+    that changed); the target is then as it was before.
     """
     started = time.perf_counter()
     with ExitStack() as stack:
@@ -79,7 +82,9 @@ def execute(
         writer = stack.enter_context(
             CheckpointWriter(target, plan.layout, key=key, overwrite=overwrite, sync=sync, restart=restart)
         )
-        records = _run(plan, readers, writer, workers or os.cpu_count() or 1, backend or KernelBackend(), digests)
+        grams = GramCache(cache, readers, plan.jobs) if cache is not None else None
+        held = grams.grams if grams is not None else None
+        records = _run(plan, readers, writer, workers or os.cpu_count() or 1, backend or KernelBackend(), digests, held)
         problems = numeric_problems(plan, records, allow)
         if problems:
             writer.discard()
@@ -87,6 +92,11 @@ def execute(
         inputs = input_digests(plan, records, readers) if digests else None
         for reader in readers:
             reader.check_unchanged()
+        if grams is not None:
+            if grams.stale(inputs):
+                writer.discard()
+            grams.check(inputs)
+            grams.save(inputs)
         donor = plan.checkpoints[plan.donor_index]
         files = donor_files(donor.path, plan.config, plan.out_dtype) | dict(plan.files)
         seconds = time.perf_counter() - started
@@ -117,6 +127,7 @@ def _run(
     workers: int,
     backend: Backend,
     digests: bool,
+    grams: dict[str, Any] | None,
 ) -> Mapping[str, TensorRecords]:
     records = {job.name: TensorRecords() for job in plan.jobs}
     for index, record in writer.finished.items():
@@ -137,7 +148,7 @@ def _run(
             advance(unit.count * widths[unit.name])
 
         advance(sum(plan.layout.units[i].count * widths[plan.layout.units[i].name] for i in writer.finished))
-        opened = open_tensors(plan, reader_of, backend, sink, digests=digests, left=left)
+        opened = open_tensors(plan, reader_of, backend, sink, digests=digests, left=left, grams=grams)
         Schedule(opened, done).run(workers, max(FUSED_BLOCK, backend.block_elements))
     return records
 
