@@ -12,7 +12,7 @@ PINNED := -c requirements/constraints.txt
 TORCH := $(shell grep '^torch==' requirements/constraints.txt)
 INSTALLED_FROM := pyproject.toml requirements/constraints.txt requirements/assets.txt
 
-.PHONY: demo demo-mts test check format install install-test wheelhouse clean
+.PHONY: demo demo-mts test check format compat install install-test wheelhouse clean
 
 demo: $(VENV)/.installed
 	$(BIN)/suture study run studies/smollm2.yaml --out runs/demo
@@ -31,6 +31,16 @@ check: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix src tests
 	$(BIN)/ruff format src tests
+
+# Random recipes through mergekit 0.1.5 (in an environment of its own; only its command is run) and through Suture.
+compat: $(VENV)/.installed-test .venv-mergekit/.installed
+	$(BIN)/python tests/golden/compat/beside.py .venv-mergekit/bin/python --recipes $(or $(RECIPES),96) --seed $(or $(SEED),0)
+
+.venv-mergekit/.installed:
+	$(PYTHON) -m venv .venv-mergekit
+	.venv-mergekit/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	.venv-mergekit/bin/python -m pip install --quiet mergekit==0.1.5
+	touch $@
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test

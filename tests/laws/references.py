@@ -122,6 +122,91 @@ def della_linear_in_float64(x: list[Doubles], p: Params) -> Doubles:
     return della_in_float64(x, p, elect=False)
 
 
+def multislerp_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    weight = np.array(p["weight"]) / (sum(p["weight"]) if p["normalize_weights"] else 1)
+    norms = [np.linalg.norm(model) for model in x]
+    units = [model / (norm + p["eps"]) for model, norm in zip(x, norms, strict=True)]
+    mean = np.tensordot(weight, np.array(units), 1)
+    mean /= np.linalg.norm(mean)
+    tangents = [u - np.vdot(u, mean) * mean for u in units]
+    tangent = np.tensordot(weight, np.array(tangents), 1)
+    length = np.linalg.norm(tangent) + p["eps"]
+    return np.asarray((mean * np.cos(length) + tangent * np.sin(length) / length) * (weight @ norms))
+
+
+def karcher_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    norms = [np.linalg.norm(model) for model in x]
+    units = [model / norm for model, norm in zip(x, norms, strict=True)]
+    mean = np.mean(units, axis=0)
+    mean /= np.linalg.norm(mean)
+    for _ in range(p["max_iter"]):
+        angles = [acos(np.vdot(u, mean)) for u in units]
+        logs = [a / sin(a) * (u - np.vdot(u, mean) * mean) for a, u in zip(angles, units, strict=True)]
+        step = np.mean(logs, axis=0)
+        length = np.linalg.norm(step)
+        if length < p["tol"]:
+            break
+        mean = np.cos(length) * mean + np.sin(length) * step / length
+        mean /= np.linalg.norm(mean)
+    return np.asarray(mean * np.mean(norms))
+
+
+def nuslerp_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    t = p["weight"][1] / sum(p["weight"])
+    axis = None if p["nuslerp_flatten"] else 0 if p["nuslerp_row_wise"] else -1
+    u, v = (model / np.linalg.norm(model, axis=axis, keepdims=True) for model in x)
+    angle = np.arccos(np.sum(u * v, axis=axis, keepdims=True))
+    return np.asarray((np.sin((1 - t) * angle) * x[0] + np.sin(t * angle) * x[1]) / np.sin(angle))
+
+
+def model_stock_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    axis, count = -1 if p["filter_wise"] else None, len(x) - 1
+    units = [(m - x[0]) / np.linalg.norm(m - x[0], axis=axis, keepdims=True) for m in x[1:]]
+    pairs = [np.sum(units[i] * units[j], axis=axis, keepdims=True) for i in range(count) for j in range(i)]
+    cosine = np.mean(pairs, axis=0)
+    t = count * cosine / (1 + (count - 1) * cosine)
+    return np.asarray(t * np.mean(x[1:], axis=0) + (1 - t) * x[0])
+
+
+def passthrough_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    return x[0] * p["scale"][0]
+
+
+def sce_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    deltas = np.array([np.float32(model) - np.float32(x[0]) for model in x[1:]], np.float64)
+    variance = deltas.var(axis=0).astype(np.float32)
+    if p["select_topk"] < 1:
+        deltas = deltas * (falling(variance.astype(np.float64)) < int(p["select_topk"] * (variance > 0).sum()))
+    weight = (deltas**2).reshape(len(deltas), -1).mean(axis=1)
+    weight = (weight / weight.sum()).reshape(-1, *[1] * x[0].ndim)
+    agrees = np.sign(deltas) == np.where(deltas.sum(axis=0) >= 0, 1, -1)
+    return np.asarray(x[0] + (deltas * weight * agrees).sum(0) / np.maximum((weight * agrees).sum(0), 1e-6))
+
+
+def arcee_fusion_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    p_, q = (np.exp(m - m.max(-1, keepdims=True)) for m in (x[1], x[0]))
+    p_, q = (m / m.sum(-1, keepdims=True) + 1e-8 for m in (p_, q))
+    importance = np.abs(x[1] - x[0]) * (p_ * np.log(p_ / q)).sum(-1, keepdims=True)
+    first, median, third = np.quantile(importance, [0.25, 0.5, 0.75])
+    return np.where(importance >= median + 1.5 * (third - first), x[1], x[0])
+
+
+def ram_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    return ramplus_tl_in_float64(x, {**p, "r": 0.0, "alpha": 0.0})
+
+
+def ramplus_tl_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    deltas = np.array(x[1:]) - x[0]
+    active = np.abs(deltas) > p["epsilon"]
+    count = active.sum(axis=0)
+    mix = np.zeros_like(x[0])
+    for delta, a in zip(deltas, active, strict=True):
+        alone, shared = a & (count == 1), a & (count > 1)
+        factor = 1 + p["r"] * np.clip(shared.sum() / max(alone.sum(), 1), 0, p["alpha"])
+        mix += np.where(alone, factor * delta, np.where(shared, delta / np.maximum(count, 1), 0))
+    return x[0] + mix
+
+
 FLOAT64: Mapping[str, Callable[[list[Doubles], Params], Doubles]] = {
     name.removesuffix("_in_float64"): reference
     for name, reference in list(globals().items())

@@ -10,7 +10,7 @@ import torch
 from cases import NAME, SEED, Floats, Params, merged, most_inputs, range_ends, same_bits, some_params, tensors
 
 from suture import kernels
-from suture.methods.derived import conclude, segment_length, waves, whole_tensor
+from suture.methods.derived import conclude, row_stretch, segment_length, waves, whole_tensor
 from suture.methods.gram import Gram
 from suture.methods.registry import Blocks, ElementwiseMethod, MatrixMethod, Method, SpanMethod
 from suture.numerics import steps
@@ -49,6 +49,14 @@ def streamed(method: Method, given: list[Floats], params: Params, block: int) ->
     def place(part: Blocks) -> Floats:
         return out[part.start : part.start + len(part.inputs[0])]
 
+    if isinstance(method, SpanMethod) and (group := method.group(**params)) != "tensor" and len(shape) > 1:
+        grams = [kernels.gram_groups(p.inputs, 0, columns, group) for p in parts(row_stretch(columns, 2**16))]
+        weights = method.weights(Gram(np.concatenate(grams) if group == "row" else sum(grams), 0), len(given), **params)
+        by_group = np.stack(np.broadcast_arrays(*weights), axis=-1)
+        for part in reversed(parts(columns * max(block // columns, 1))):
+            first = part.start // columns
+            kernels.weighted_groups(part.inputs, by_group, columns, group, first, place(part))
+        return out.reshape(shape)
     if isinstance(method, SpanMethod):
         gram = np.zeros((len(given), len(given)))
         for part in parts(kernels.SEGMENT):
@@ -64,6 +72,19 @@ def streamed(method: Method, given: list[Floats], params: Params, block: int) ->
     for part in reversed(parts(unit * max(block // unit, 1))):
         method.combine(kernels, part, found, place(part), **params)
     return out.reshape(shape)
+
+
+def choices(method: Method) -> list[Params]:
+    """Every word of every choice, every turn of every switch."""
+    words = [(p.argument, value) for p in method.info.parameters for value in (*p.choices, *SWITCH[p.kind == "bool"])]
+    return [{}, *({name: value} for name, value in words), *EXTRA.get(method.info.name, ())]
+
+
+SWITCH = {True: (False, True), False: ()}
+EXTRA: dict[str, tuple[Params, ...]] = {
+    "nuslerp": tuple({"nuslerp_flatten": False, "nuslerp_row_wise": row_wise} for row_wise in (False, True)),
+    "sce": ({"select_topk": 0.3},),
+}
 
 
 def measured(method: ElementwiseMethod, segments: list[Blocks], elements: int, params: Params) -> dict[str, Any]:
@@ -84,10 +105,8 @@ def test_streamed_equals_whole(method: Method, block: int) -> None:
         pytest.skip("a matrix method is not streamed")
     for shape in [(2 * kernels.SEGMENT + 4321,), (401, 499)]:
         given = tensors(most_inputs(method), shape)
-        for choice in [{p.argument: word} for p in method.info.parameters for word in p.choices] or [{}]:
+        for choice in choices(method):
             params = some_params(method, len(given), **choice)
-            if isinstance(method, SpanMethod) and method.group(**params) != "tensor":
-                continue
             assert same_bits(streamed(method, given, params, block), merged(method, given, params))
 
 

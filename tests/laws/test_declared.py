@@ -30,6 +30,7 @@ ENDPOINTS: Mapping[str, list[tuple[Params, int]]] = {
     "linear": [({"weight": (1.0, 0.0)}, 0), ({"weight": (0.0, 3.0)}, 1)],
     "slerp": [({"t": 0.0}, 0), ({"t": 1.0}, 1)],
     "task_arithmetic": [({"weight": (0.0,)}, 0), ({"weight": (1.0,)}, 1), ({"weight": (3.0,), "lambda_": 0.0}, 0)],
+    "nuslerp": [({"weight": (1.0, 0.0)}, 0), ({"weight": (0.0, 3.0)}, 1)],
     "nearswap": [({"t": 0.0}, 0), ({"t": 1e30}, 1)],
     **dict.fromkeys(
         ("ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear"), BASE_OR_MODEL
@@ -48,8 +49,8 @@ def endpoints(method: Method) -> None:
 def permutation(method: Method) -> None:
     """The order of the models does not matter, but for rounding."""
     first = method.info.first_model
-    given = tensors(3)
-    params = some_params(method, 3)
+    given = tensors(most_inputs(method))
+    params = some_params(method, len(given))
     per_model = {p.argument for p in method.info.parameters if p.per_model}
     turned = {name: value[::-1] if name in per_model else value for name, value in params.items()}
     out = merged(method, [*given[:first], *given[first:][::-1]], turned)
@@ -76,6 +77,44 @@ def straight_at_a_small_angle(method: Method) -> None:
     given = tensors(2, apart=0.01)
     straight = merged(get_method("linear"), given, {"weight": (0.75, 0.25), "normalize": True})
     assert same_bits(merged(method, given, {"t": 0.25}), straight)
+
+
+def identity_but_for_rounding(method: Method) -> None:
+    """Merging a model with itself returns it."""
+    for count in range(method.info.min_inputs, most_inputs(method) + 1):
+        [x] = tensors(1)
+        np.testing.assert_allclose(merged(method, [x] * count, some_params(method, count)), x, rtol=1e-6)
+
+
+def scale_but_for_rounding(method: Method) -> None:
+    """Inputs times a power of two give the output times that power."""
+    given = tensors(3)
+    params = some_params(method, 3)
+    out = merged(method, [x * np.float32(8) for x in given], params)
+    np.testing.assert_allclose(out, 8 * merged(method, given, params), rtol=1e-6, atol=1e-6)
+
+
+def slerp_law(method: Method) -> None:
+    """Without a base: slerp, at t = the second weight's share."""
+    given = tensors(2)
+    expected = merged(get_method("slerp"), given, {"t": 0.25})
+    found = merged(method, given, some_params(method, 2, weight=(3.0, 1.0)))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def slerp_at_one_half(method: Method) -> None:
+    """Of two of equal norm: slerp at one half, on the arc."""
+    x, y = tensors(2)
+    y *= np.float32(np.linalg.norm(x.astype(np.float64)) / np.linalg.norm(y.astype(np.float64)))
+    expected = merged(get_method("slerp"), [x, y], {"t": 0.5})
+    np.testing.assert_allclose(merged(method, [x, y], some_params(method, 2)), expected, rtol=1e-6, atol=1e-6)
+
+
+def identical_task_vectors(method: Method) -> None:
+    """Models that are equal: the model itself, bit for bit."""
+    base, x = tensors(2)
+    for count in (2, 3):
+        assert same_bits(merged(method, [base] + [x] * count, some_params(method, count + 1)), x)
 
 
 def task_arithmetic_at_density_1(method: Method) -> None:
@@ -140,6 +179,11 @@ LAWS: Mapping[str, Callable[[Method], None]] = {
     "scale": scale,
     "reversal": reversal,
     "straight at a small angle": straight_at_a_small_angle,
+    "identity but for rounding": identity_but_for_rounding,
+    "scale but for rounding": scale_but_for_rounding,
+    "slerp": slerp_law,
+    "slerp at one half": slerp_at_one_half,
+    "identical task vectors": identical_task_vectors,
     "task_arithmetic at density 1": task_arithmetic_at_density_1,
     "task_arithmetic without conflict": task_arithmetic_without_conflict,
     "kept count": kept_count,

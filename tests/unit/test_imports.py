@@ -17,6 +17,7 @@ ORDER = [
     "methods",
     "recipe",
     "checkpoint",
+    "architecture",
     "plan",
     "merge",
     "verify",

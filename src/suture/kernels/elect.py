@@ -27,22 +27,25 @@ def elected(
     lambda_: float,
     normalize: bool,
     out: Floats,
+    ballot: Sequence[float] | None = None,
 ) -> None:
     """base + lambda sum_i [sign d_i = s] d_i, d_i = w_i f_i (kept_i - base), s = sign(sum_i d_i), sign(0) = +1; fp32.
 
-    kept: (models, elements). normalize: divide by the sum of the w_i of those that agree (0 counts as 1). Where one
-    alone agrees, and with coefficient 1, the result is its own bits.
+    kept: (models, elements). ballot: weights in the vote, in place of w_i f_i. normalize: divide by the sum of the w_i
+    of those that agree (0 counts as 1). Where one alone agrees, and with coefficient 1, the result is its own bits.
     """
     scaled = np.array([w * f for w, f in zip(weight, factor, strict=True)], np.float32)
     share = np.array(weight, np.float32)
     whole = np.array([lambda_ * (f if normalize else w * f) == 1.0 for w, f in zip(weight, factor, strict=True)])
-    _elect(base, kept, scaled, share, whole, np.float32(lambda_), normalize, out)
+    voices = scaled if ballot is None else np.array(ballot, np.float32)
+    _elect(base, kept, voices, scaled, share, whole, np.float32(lambda_), normalize, out)
 
 
 @compiled
 def _elect(
     base: Floats,
     kept: Floats,
+    voices: Floats,
     scaled: Floats,
     share: Floats,
     whole: NDArray[np.bool_],
@@ -64,7 +67,7 @@ def _elect(
         scratch[:] = np.float32(0)
         alone[:] = np.float32(-0.0)  # a sum that starts from it keeps the sign of a single zero
         for model in range(kept.shape[0]):
-            _vote(kept[model, first:end], anchor, scaled[model], total)
+            _vote(kept[model, first:end], anchor, voices[model], total)
         for model in range(kept.shape[0]):
             _gather(kept[model, first:end], anchor, scaled[model], share[model], total, mix, divisor)
         if exact:

@@ -141,3 +141,17 @@ def _keep_between(x: Floats, base: Floats, least: np.uint32, above: np.uint32, o
         bits = magnitude_bits(x[i], base[i])
         value, other = x[i], base[i]
         out[i] = value if (bits >= least) & (bits < above) else other
+
+
+def kept_by_score(x: Floats, base: Floats, score: Floats, bound: tuple[int, int], out: Floats) -> None:
+    """`x` where the bits of `score` (not negative) lie inside the bound, `base` elsewhere."""
+    bits, cut = bound
+    for part, least in ((slice(0, cut), bits), (slice(cut, None), bits + 1)):
+        _keep_scored(x[part], base[part], score[part].view(np.uint32), np.uint32(least), out[part])
+
+
+@compiled
+def _keep_scored(x: Floats, base: Floats, score: Bits, least: np.uint32, out: Floats) -> None:
+    for i in range(x.size):
+        value, other = x[i], base[i]
+        out[i] = value if score[i] & _MAGNITUDE >= least else other

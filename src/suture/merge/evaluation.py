@@ -28,7 +28,7 @@ from suture.methods.gram import Gram
 from suture.methods.registry import Blocks, ElementwiseMethod, MatrixMethod, SpanMethod
 from suture.methods.shapes import Block, Reduction, Sums
 from suture.numerics.keys import model_keys
-from suture.plan import TensorJob
+from suture.plan import StagedInput, TensorJob
 
 Floats = NDArray[np.float32]
 Part = NDArray[Any]
@@ -76,7 +76,8 @@ class Evaluation:
         self._whole: Floats | None = None
         self._found: dict[str, Any] = {}
         self._opened = threading.local()
-        self._passes = self._plan_passes() if self.elements else iter(())
+        self._stages = {i: self._stage(given) for i, given in enumerate(job.inputs) if isinstance(given, StagedInput)}
+        self._passes = self._plan_passes() if self.elements and job.action == "merge" else iter(())
         self.current = next(self._passes, None)
 
     # --- what the scheduler drives -----------------------------------------------------------------------------
@@ -154,7 +155,15 @@ class Evaluation:
         self._source(index, given).read_f32(start, out)
         return self.backend.given(out)
 
+    def _stage(self, given: StagedInput) -> OpenSource:
+        from suture.merge.staged import StagedSource  # it evaluates, in its turn
+
+        return StagedSource(given, self.reader_of, self.backend)
+
     def _source(self, index: int, given: Input) -> OpenSource:
+        """An open source: one for all threads where it is a stage, else one a thread."""
+        if isinstance(given, StagedInput):
+            return self._stages[index]
         if not hasattr(self._opened, "sources"):
             self._opened.sources = {}
         if index not in self._opened.sources:

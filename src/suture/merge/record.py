@@ -78,7 +78,7 @@ def numeric_problems(plan: Plan, records: Mapping[str, TensorRecords], allow: Co
 
 
 def _not_finite(plan: Plan, job: TensorJob, index: int, count: int) -> Problem:
-    where = f"{plan.recipe.inputs[job.models[index]]}, {job.name}"
+    where = f"{plan.models[job.models[index]]}, {job.name}"
     return Problem("Weights must be finite.", f"{count} NaN or infinite values", where)
 
 
@@ -123,9 +123,7 @@ def make_manifest(
         method=plan.recipe.merge_method,
         recipe=plan.recipe.model_dump(exclude_defaults=True, mode="json"),
         donor=plan.donor,
-        inputs=tuple(
-            InputModel(name, inputs[i] if inputs is not None else None) for i, name in enumerate(plan.recipe.inputs)
-        ),
+        inputs=tuple(InputModel(name, inputs[i] if inputs is not None else None) for i, name in enumerate(plan.inputs)),
         weights_digest=digest,
         tokenizer_digest=tokenizer,
         rounding=plan.recipe.rounding,
@@ -150,7 +148,7 @@ def _realised(plan: Plan, records: Mapping[str, TensorRecords]) -> Realised | No
     if plan.roles is None or not merged:
         return None
     nominal, realised = shares(np.sum([records[job.name].sums for job in merged], axis=0))
-    names = plan.recipe.inputs
+    names = plan.models
     return Realised(names[plan.roles.general], names[plan.roles.clinical], nominal, realised)
 
 

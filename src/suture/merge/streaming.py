@@ -85,9 +85,9 @@ def execute(
         for reader in readers:
             reader.check_unchanged()
         donor = plan.checkpoints[plan.donor_index]
-        files = donor_files(donor.path, donor.config, plan.out_dtype)
+        files = donor_files(donor.path, plan.config, plan.out_dtype) | dict(plan.files)
         seconds = time.perf_counter() - started
-        manifest = make_manifest(plan, records, inputs, tokenizer_digest(donor.path), seconds)
+        manifest = make_manifest(plan, records, inputs, tokenizer_digest(donor.path, plan.files), seconds)
         writer.publish({**files, MANIFEST_NAME: manifest.to_json()})
     return manifest
 

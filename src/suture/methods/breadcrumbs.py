@@ -16,7 +16,7 @@ DEVIATIONS = (
     "fewer of the largest are dropped. Equal magnitudes go in the order of their place. Bounds are those of a tensor. "
 )
 PARAMETERS = (*common(normalize=False), GAMMA, rescaling("none"))
-HELPS = "Many fine-tunes of one base, with one set of hyperparameters for all (Davari & Belilovsky, figure 4)."
+HELPS = "Many fine-tunes of one base, with one set of hyperparameters for all (Davari & Belilovsky)."
 FAILS = (
     "Where the largest changes carry the skill: dropping them undoes it. The gain over task arithmetic shrinks for few "
     "models."

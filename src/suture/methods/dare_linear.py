@@ -52,9 +52,8 @@ register(
             check=zero_sum,
             tier="core",
             helps="Small task vectors of supervised fine-tunes (elements below about 0.002): densities down to 0.1 "
-            "cost little there (Yu et al., figures 4 and 5).",
-            fails="Task vectors of continued pre-training, whose elements are larger: dropping 10 % already hurts "
-            "(Yu et al., section 4.5).",
+            "cost little there (Yu et al.).",
+            fails="Task vectors of continued pre-training, whose elements are larger (Yu et al.).",
             example={"weight": 0.5, "density": 0.5, "rescale": "expectation"},
         ),
         keep,

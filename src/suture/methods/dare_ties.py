@@ -23,7 +23,7 @@ register(
             max_inputs=None,
             base="required",
             tier="core",
-            helps="Several supervised fine-tunes of one base: above plain TIES on most pairs of Yu et al. (table 2).",
+            helps="Several supervised fine-tunes of one base: the sparser vectors meet in fewer places (Yu et al.).",
             fails="As dare_linear: task vectors of continued pre-training do not bear dropping; and at low densities "
             "few places hold two votes, so that the election decides little.",
             example={"weight": 0.5, "density": 0.5, "rescale": "expectation"},

@@ -55,7 +55,7 @@ DEVIATIONS = (
     "the default as in the field's reference merger, multiplies with the ratio of the L1 norms. "
 )
 EPSILON = Parameter("epsilon", "half the range of probabilities", "float", 0.15, low=0.0, high=0.5, per_model=True)
-HELPS = "Supervised fine-tunes that also bear DARE: above it by about 1 to 3 points on average (Deep et al., table 2)."
+HELPS = "Supervised fine-tunes that also bear DARE: above it on average in the study of its authors (Deep et al.)."
 FAILS = "As DARE: task vectors of continued pre-training. Slower than DARE, since it ranks every row."
 
 register(

@@ -76,9 +76,12 @@ def _as_blocks(
 
 def segment_length(method: ElementwiseMethod, columns: int, params: Mapping[str, Any], segment: int) -> int:
     """Elements of one segment of the method's reductions: SEGMENT, or as many whole rows as reach it."""
-    if not method.whole_rows(**params) or columns == 0:
-        return segment
-    return columns * -(-segment // columns)
+    return row_stretch(columns, segment) if method.whole_rows(**params) else segment
+
+
+def row_stretch(columns: int, segment: int) -> int:
+    """Elements of as many whole rows as reach one segment."""
+    return columns * -(-segment // columns) if columns else segment
 
 
 def conclusions(
@@ -139,14 +142,24 @@ def _span(
     method: SpanMethod, whole: Blocks, shape: tuple[int, ...], params: Mapping[str, Any], backend: Steps, out: Block
 ) -> None:
     count = len(whole.inputs)
-    group = method.group(**params) if len(shape) > 1 else "tensor"
+    group = method.group(**params) if len(shape) > 1 and whole.elements else "tensor"
     if group == "tensor":
         gram = _gram(whole, backend) if method.needs_gram else None
         backend.weighted_sum(whole.inputs, method.weights(gram, count, **params), out)
         return
-    grams = backend.gram_groups(whole.inputs, 0, whole.columns, group)
+    grams = grams_of(whole, group, backend)
     coefficients = np.stack(np.broadcast_arrays(*method.weights(Gram(grams, 0), count, **params)), axis=-1)
     backend.weighted_groups(whole.inputs, coefficients, whole.columns, group, 0, out)
+
+
+def grams_of(whole: Blocks, group: str, backend: Steps) -> Sums:
+    """Gram matrices (groups, n, n): of stretches of rows that reach SEGMENT, joined (rows) or added (columns)."""
+    parts = [
+        backend.gram_groups(part.inputs, 0, whole.columns, group)
+        for part in _segments(whole, row_stretch(whole.columns, backend.SEGMENT))
+    ]
+    joined: Sums = np.concatenate(parts) if group == "row" else _added(parts)
+    return joined
 
 
 def _gram(blocks: Blocks, backend: Steps) -> Gram:

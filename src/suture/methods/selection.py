@@ -41,11 +41,14 @@ class Found:
         return self.bits.astype(np.uint32).view(np.float32)
 
 
-def selection(pairs: Callable[..., Pairs], counts: Callable[..., Counts], *, places: bool = True) -> list[Reduction]:
+def selection(
+    pairs: Callable[..., Pairs], counts: Callable[..., Counts], *, places: bool = True, after: tuple[str, ...] = ()
+) -> list[Reduction]:
     """The reductions that find bounds: "rank" concludes to a Found, the others are for `bounds`.
 
-    pairs(steps, blocks, **parameters) gives what is ordered; counts(elements, **parameters), (selections, bounds), how
-    many of the largest lie inside each bound. places: whether equal elements are told apart.
+    pairs(steps, blocks, **parameters) gives what is ordered; counts(elements, found, **parameters), (selections,
+    bounds), how many of the largest lie inside each bound. places: whether equal elements are told apart. after: what
+    `counts` reads of `found`.
     """
 
     def high(steps: Steps, blocks: Blocks, found: Mapping[str, Any], **params: Any) -> Counts:
@@ -71,11 +74,11 @@ def selection(pairs: Callable[..., Pairs], counts: Callable[..., Counts], *, pla
         )
 
     def high_bins(sums: Counts, found: Mapping[str, Any], *, elements: int, **params: Any) -> Counts:
-        wanted = counts(elements, **params)
+        wanted = counts(elements, found, **params)
         return np.stack(_descend(sums[:, None], wanted)[:2])
 
     reductions = [
-        Reduction("high", high, by="count", conclude=high_bins),
+        Reduction("high", high, after=after, by="count", conclude=high_bins),
         Reduction("rank", in_bins("low_counts"), after=("high",), by="count", conclude=_rank),
     ]
     if places:

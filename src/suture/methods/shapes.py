@@ -96,8 +96,26 @@ class Steps(Protocol):
         lambda_: float,
         normalize: bool,
         out: Block,
+        ballot: Sequence[float] | None = None,
     ) -> None:
         """base + lambda times the sum (mean, when normalised) of the weighted differences of the elected sign."""
+
+    def kept_by_score(self, x: Block, base: Block, score: Block, bound: tuple[int, int], out: Block) -> None:
+        """`x` where the bits of `score` (not negative) lie inside the bound, `base` elsewhere."""
+
+    def variances(self, base: Block, models: Sequence[Block], out: Block) -> None:
+        """The variance of the differences to the base at each place."""
+
+    def importances(self, x: Block, base: Block, columns: int, out: Block) -> None:
+        """|x - base| times the divergence of the softmax of its row from that of the base's."""
+
+    def active_counts(self, base: Block, models: Sequence[Block], epsilon: float) -> Counts:
+        """(2, models): at how many places each model alone, and with others, differs from the base by over epsilon."""
+
+    def active_means(
+        self, base: Block, models: Sequence[Block], epsilon: float, factors: Sequence[float], out: Block
+    ) -> None:
+        """base + the mean of the differences over epsilon; times the model's factor where it is the only one."""
 
     def l1_distances(self, x: Block, kept: Block, base: Block) -> tuple[float, float]:
         """Sums of |x - base| and of |kept - base| over one segment."""
@@ -133,7 +151,9 @@ class MethodInfo:
     """The declaration of a method: validation, messages, help, documentation and tests are made from it.
 
     paper: citation with the section that fixes the formula. deviations: where we differ, and why. laws: names of laws
-    in tests/laws that hold. min_inputs, max_inputs: the number of inputs, the base included (None: any). information:
+    in tests/laws that hold. min_inputs, max_inputs: the number of inputs, the base included (None: any). base: whether
+    the first input is one; "optional": where the recipe names one, which is then not counted, and the method tells by
+    the number of its per-model values. information:
     the statistic of `suture calibrate` that each non-base input brings along (fisher: one value an element, of the
     tensor's own shape; gram: of the features that a matrix takes in). check: what is wrong with the parameters taken
     together (keyed as the method takes them), as sentences. tier: core (first in the documentation), compat (known from
@@ -151,7 +171,7 @@ class MethodInfo:
     laws: tuple[str, ...]
     min_inputs: int
     max_inputs: int | None
-    base: Literal["required", "none"]
+    base: Literal["required", "none", "optional"]
     information: Literal["none", "fisher", "gram"] = "none"
     check: Callable[[Mapping[str, Any]], list[str]] = _nothing_wrong
     tier: Literal["core", "compat", "contrib"] = "contrib"

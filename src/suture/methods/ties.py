@@ -25,8 +25,8 @@ register(
             max_inputs=None,
             base="required",
             tier="core",
-            helps="Three or more fine-tunes of one base whose task vectors disagree in sign: above task arithmetic by "
-            "about 2 points on average there (Yadav et al., table 1, densities near 0.2).",
+            helps="Three or more fine-tunes of one base whose task vectors disagree in sign: above task arithmetic "
+            "there, with densities near 0.2 (Yadav et al., section 6).",
             fails="With one task vector it only trims. With two, elections are decided by the larger magnitude alone; "
             "for continued pre-training, whose task vectors are dense, densities below 0.5 lose what was learnt.",
             example={"weight": 0.5, "density": 0.5, "lambda": 1.0, "normalize": True},

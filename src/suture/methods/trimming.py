@@ -17,7 +17,12 @@ def task_vectors(steps: Steps, blocks: Blocks, **parameters: Any) -> Pairs:
 
 
 def kept_ranks(
-    elements: int, *, density: tuple[float, ...], gamma: tuple[float, ...] | None = None, **parameters: Any
+    elements: int,
+    found: Mapping[str, Any],
+    *,
+    density: tuple[float, ...],
+    gamma: tuple[float, ...] | None = None,
+    **parameters: Any,
 ) -> Counts:
     """(models, 2): how many of the largest are above the lowest one kept (it counted), and above the highest one kept.
 
@@ -26,12 +31,12 @@ def kept_ranks(
     """
     if gamma is None:
         return np.array([[min(max(1, int(p * elements)), elements), 0] for p in density])
-    found = []
+    ranks = []
     for p, g in zip(density, gamma, strict=True):
         kept = int(p * elements)
         below = max(0, elements - kept - int(g * elements)) if p < 1.0 else 0
-        found.append([elements - below, elements - below - kept])
-    return np.array(found)
+        ranks.append([elements - below, elements - below - kept])
+    return np.array(ranks)
 
 
 def reductions(**parameters: Any) -> tuple[Reduction, ...]:

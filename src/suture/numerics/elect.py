@@ -24,13 +24,14 @@ def elected(
     lambda_: float,
     normalize: bool,
     out: Tensor,
+    ballot: Sequence[float] | None = None,
 ) -> None:
     """base + lambda sum_i [sign d_i = s] d_i, d_i = w_i f_i (kept_i - base), s = sign(sum_i d_i), sign(0) = +1."""
     zero = torch.zeros_like(base)
     total, mix, divisor, votes, alone = (zero.clone() for _ in range(5))
     terms = [float(np.float32(w * f)) * (x - base) for w, f, x in zip(weight, factor, kept, strict=True)]
-    for term in terms:
-        total += term
+    for i, x in enumerate(kept):
+        total += terms[i] if ballot is None else float(np.float32(ballot[i])) * (x - base)
     for term, w, f, x in zip(terms, weight, factor, kept, strict=True):
         agrees = torch.where(total >= 0, term > 0, term < 0)
         mix += torch.where(agrees, term, zero)

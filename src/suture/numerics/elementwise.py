@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -26,3 +28,23 @@ def nearswap(base: Tensor, x: Tensor, threshold: float, out: Tensor) -> None:
     out.copy_(base)
     add_term(out, weight * delta)
     out.copy_(torch.where(weight >= 1, x, out))
+
+
+def variances(base: Tensor, models: Sequence[Tensor], out: Tensor) -> None:
+    """The (population) variance of the differences to the base at each place."""
+    deltas = [(x - base).double() for x in models]
+    mean, variance = torch.zeros_like(deltas[0]), torch.zeros_like(deltas[0])
+    for delta in deltas:
+        mean += delta
+    mean /= len(deltas)
+    for delta in deltas:
+        variance += (delta - mean) * (delta - mean)
+    out.copy_(variance / len(deltas))
+
+
+def importances(x: Tensor, base: Tensor, columns: int, out: Tensor) -> None:
+    """|x - base| KL(p | q), p and q the softmax of its row in `x` and `base`, each plus 1e-8."""
+    if columns:
+        p, q = (torch.softmax(rows.view(-1, columns).double(), dim=1) + 1e-8 for rows in (x, base))
+        divergence = (p * (p / q).log()).sum(1, keepdim=True).clamp(min=0)
+        out.copy_(((x - base).abs().double().view(-1, columns) * divergence).view(-1))

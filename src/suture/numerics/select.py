@@ -55,6 +55,13 @@ def kept_by_rank(x: Tensor, base: Tensor, bounds: Sequence[tuple[int, int]], out
     out.copy_(torch.where(inner & ~outer, x, base))
 
 
+def kept_by_score(x: Tensor, base: Tensor, score: Tensor, bound: tuple[int, int], out: Tensor) -> None:
+    """`x` where the bits of `score` (not negative) lie inside the bound, `base` elsewhere."""
+    least, cut = bound
+    bits = _bits(score, torch.zeros_like(score))
+    out.copy_(torch.where(bits >= least + (torch.arange(x.numel(), device=x.device) >= cut).long(), x, base))
+
+
 def row_ranks(x: Tensor, base: Tensor, columns: int) -> Tensor:
     """Rank of each |x - base| in its row, 0 for the least; equal ones in the order of their place."""
     order = torch.argsort(_bits(x, base).view(-1, columns), dim=1, stable=True)

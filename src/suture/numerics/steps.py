@@ -5,18 +5,30 @@ whatever order the device likes: over n elements they differ from the kernels' b
 the magnitudes of their terms.
 """
 
+from suture.numerics.active import active_counts, active_means
 from suture.numerics.anchor import SEGMENT
 from suture.numerics.elect import elected, empty_rows
-from suture.numerics.elementwise import empty_like, l1_distances, nearswap
+from suture.numerics.elementwise import empty_like, importances, l1_distances, nearswap, variances
 from suture.numerics.fused import finish
+from suture.numerics.groups import gram_groups, weighted_groups
 from suture.numerics.keys import random_key
 from suture.numerics.random import thinned, thinned_by_rank
-from suture.numerics.select import coarse_counts, equal_count, high_counts, kept_by_rank, low_counts, place_of
+from suture.numerics.select import (
+    coarse_counts,
+    equal_count,
+    high_counts,
+    kept_by_rank,
+    kept_by_score,
+    low_counts,
+    place_of,
+)
 from suture.numerics.span import gram_segment, weighted_sum
 from suture.numerics.stored import count_nonfinite, count_vanished, narrow, widen
 
 __all__ = [
     "SEGMENT",
+    "active_counts",
+    "active_means",
     "coarse_counts",
     "count_nonfinite",
     "count_vanished",
@@ -25,9 +37,12 @@ __all__ = [
     "empty_rows",
     "equal_count",
     "finish",
+    "gram_groups",
     "gram_segment",
     "high_counts",
+    "importances",
     "kept_by_rank",
+    "kept_by_score",
     "l1_distances",
     "low_counts",
     "narrow",
@@ -36,6 +51,8 @@ __all__ = [
     "random_key",
     "thinned",
     "thinned_by_rank",
+    "variances",
+    "weighted_groups",
     "weighted_sum",
     "widen",
 ]

@@ -45,8 +45,8 @@ def test_breadcrumbs_by_hand(merge: Merge) -> None:
 
 
 def test_ranks_kept() -> None:
-    assert kept_ranks(10, density=(0.05, 0.35, 1.0)).tolist() == [[1, 0], [3, 0], [10, 0]]
-    assert kept_ranks(0, density=(0.5,)).tolist() == [[0, 0]]
+    assert kept_ranks(10, {}, density=(0.05, 0.35, 1.0)).tolist() == [[1, 0], [3, 0], [10, 0]]
+    assert kept_ranks(0, {}, density=(0.5,)).tolist() == [[0, 0]]
     # below the largest (1 of 10); all room is needed by 0.95 (9, of which the largest one); nothing dropped at 1
-    found = kept_ranks(10, density=(0.5, 0.95, 1.0), gamma=(0.1, 0.2, 0.3))
+    found = kept_ranks(10, {}, density=(0.5, 0.95, 1.0), gamma=(0.1, 0.2, 0.3))
     assert found.tolist() == [[6, 1], [10, 1], [10, 0]]

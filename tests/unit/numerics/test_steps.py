@@ -137,3 +137,45 @@ def test_sums_within_the_stated_bound() -> None:
     magnitudes = sum(float(np.square(block, dtype=np.float64).sum()) for block in blocks)
     assert np.abs(found[0] - found[1]).max() <= 2.0**-20 * 4 * magnitudes
     assert np.abs(np.subtract(kernels.l1_distances(*blocks), steps.l1_distances(*tensors))).max() <= bound
+
+
+@pytest.mark.parametrize("group", ["row", "column"])
+def test_groups(group: str) -> None:
+    blocks = [values(i)[: 101 * 198] for i in range(3)]
+    tensors = [torch.from_numpy(block) for block in blocks]
+    grams = kernels.gram_groups(blocks, 0, 101, group)
+    np.testing.assert_allclose(grams, steps.gram_groups(tensors, 0, 101, group), rtol=1e-11, atol=1e-11)
+    coefficients = np.random.default_rng(0).random((198 if group == "row" else 101, 3))
+    coefficients[3] = 0, 0, 1
+    part = slice(101 * 2, 101 * 50)
+    out, twin = np.empty(101 * 48, np.float32), torch.empty(101 * 48)
+    kernels.weighted_groups([block[part] for block in blocks], coefficients, 101, group, 2, out)
+    steps.weighted_groups([tensor[part] for tensor in tensors], coefficients, 101, group, 2, twin)
+    assert same_bits(out, twin)
+    if group == "row":
+        assert (out[101:202] == blocks[2][303:404]).all()
+
+
+def test_variances_scores_and_active_places() -> None:
+    base, models = coarse(0), [coarse(i) for i in (1, 2, 3)]
+    tensors = torch.from_numpy(base), [torch.from_numpy(x) for x in models]
+    out, twin = np.empty_like(base), torch.empty(base.size)
+    kernels.variances(base, models, out)
+    steps.variances(*tensors, twin)
+    assert same_bits(out, twin)
+    score, bound = out.copy(), (int(np.float32(4).view(np.uint32)), 5000)
+    kernels.kept_by_score(models[0], base, score, bound, out)
+    steps.kept_by_score(tensors[1][0], tensors[0], torch.from_numpy(score), bound, twin)
+    assert same_bits(out, twin)
+    assert (kernels.active_counts(base, models, 0.5) == steps.active_counts(*tensors, 0.5)).all()
+    kernels.active_means(base, models, 0.5, [1.0, 1.5, 2.0], out)
+    steps.active_means(*tensors, 0.5, [1.0, 1.5, 2.0], twin)
+    assert same_bits(out, twin)
+
+
+def test_importances() -> None:
+    x, base = values(1)[:20000], values(2)[:20000]
+    out, twin = np.empty_like(x), torch.empty(x.size)
+    kernels.importances(x, base, 100, out)
+    steps.importances(torch.from_numpy(x), torch.from_numpy(base), 100, twin)
+    np.testing.assert_allclose(out, twin.numpy(), rtol=1e-6)
