@@ -108,9 +108,10 @@ def _fits(plan: Plan, info: TensorInfo) -> bool:
 def _file_problems(plan: Plan, folder: Path, manifest: dict[str, Any]) -> list[Problem]:
     """Compare config, tokenizer and the other small files with what the donor gives."""
     donor = plan.checkpoints[plan.donor_index]
-    must = "The file must be what the donor gives."
+    must = "The file must be what recipe and donor give."
     problems = []
-    for name, content in donor_files(donor.path, donor.config, plan.out_dtype).items():
+    given = donor_files(donor.path, plan.config, plan.out_dtype) | dict(plan.files)
+    for name, content in given.items():
         file = folder / name
         if not file.is_file() or file.read_bytes() != content:
             problems.append(Problem(must, "other bytes" if file.is_file() else "none", str(file)))
@@ -122,7 +123,7 @@ def _file_problems(plan: Plan, folder: Path, manifest: dict[str, Any]) -> list[P
 def _digest_problems(plan: Plan, output: Checkpoint, manifest: dict[str, Any]) -> list[Problem]:
     """Compare the weights digests of output and parents; each is skipped where the manifest names none."""
     said = {str(given["model"]): given["weights_digest"] for given in manifest.get("inputs", ())}
-    models = zip(plan.recipe.inputs, plan.checkpoints, strict=True)
+    models = zip(plan.inputs, plan.checkpoints, strict=True)
     asked: list[tuple[str, Checkpoint, str | None]] = [(name, found, said.get(name)) for name, found in models]
     asked.append((str(output.path), output, manifest.get("weights_digest")))
     asked = [(name, found, digest) for name, found, digest in asked if digest is not None]
