@@ -29,8 +29,24 @@ def tensors(count: int, shape: tuple[int, ...] = (73, 67), apart: float = 0.5) -
     return found
 
 
-def merged(method: Method, given: list[Floats], params: Params) -> Floats:
-    return np.asarray(whole_tensor(method, given, params=params, name=NAME, seed=SEED, backend=kernels))
+def information(method: Method, given: list[Floats]) -> list[Floats]:
+    """What each non-base input brings along, where the method asks for it."""
+    models = given[method.info.first_model :]
+    rng = np.random.default_rng(7)
+    if method.info.information == "fisher":
+        return [np.square(rng.standard_normal(x.shape)).astype(np.float32) for x in models]
+    if method.info.information == "gram":
+        width = given[0].shape[-1]
+        texts = [rng.standard_normal((4 * width, width)) * np.linspace(0.1, 2, width) for _ in models]
+        return [(text.T @ text).astype(np.float32) for text in texts]
+    return []
+
+
+def merged(method: Method, given: list[Floats], params: Params, brought: list[Floats] | None = None) -> Floats:
+    brought = information(method, given) if brought is None else brought
+    return np.asarray(
+        whole_tensor(method, given, params=params, name=NAME, seed=SEED, backend=kernels, information=brought)
+    )
 
 
 def some_value(parameter: Parameter, position: int = 0) -> Any:

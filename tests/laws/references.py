@@ -207,6 +207,89 @@ def ramplus_tl_in_float64(x: list[Doubles], p: Params) -> Doubles:
     return x[0] + mix
 
 
+def consensus_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    total = x[0] + sum(w * (m - x[0]) for w, m in zip(p["weight"], x[1:], strict=True))
+    masks = [np.abs(m - x[0]) >= t * np.abs(total - m) for t, m in zip(p["threshold"], x[1:], strict=True)]
+    return x[0] + p["lambda_"] * (total - x[0]) * (np.sum(masks, axis=0) >= min(p["least"], len(masks)))
+
+
+def fisher_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    floor = p["floor"] * np.mean(p["information"])
+    shares = [w * (f + floor) for w, f in zip(p["weight"], p["information"], strict=True)]
+    return np.asarray(sum(s * m for s, m in zip(shares, x, strict=True)) / sum(shares))
+
+
+def whitened(a: Doubles) -> Doubles:
+    """A (A^T A)^(-1/2), or (A A^T)^(-1/2) A where it is wider than high."""
+    if a.shape[0] < a.shape[1]:
+        return whitened(a.T).T
+    values, vectors = np.linalg.eigh(a.T @ a)
+    return np.asarray(a @ (vectors / np.sqrt(values)) @ vectors.T)
+
+
+def tsv_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    count = min(x[0].shape) // (len(x) - 1)
+    triples = [np.linalg.svd(m - x[0], full_matrices=False) for m in x[1:]]
+    u = whitened(np.hstack([t[0][:, :count] for t in triples]))
+    vh = whitened(np.vstack([t[2][:count] for t in triples]))
+    return np.asarray(x[0] + p["lambda_"] * u @ np.diag(np.hstack([t[1][:count] for t in triples])) @ vh)
+
+
+def iso_c_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    total = np.sum([m - x[0] for m in x[1:]], axis=0)
+    return np.asarray(x[0] + p["lambda_"] * np.linalg.svd(total, compute_uv=False).mean() * whitened(total))
+
+
+def iso_cts_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    deltas, rank = [m - x[0] for m in x[1:]], min(x[0].shape)
+    own = int(rank * (1 - p["common"])) // len(deltas)
+    shared = rank - own * len(deltas)
+    u, s, vh = np.linalg.svd(sum(deltas), full_matrices=False)
+    parts = [(u[:, :shared], s[:shared], vh[:shared])]
+    for delta in deltas:
+        a, b, c = np.linalg.svd((np.eye(len(u)) - u[:, :shared] @ u[:, :shared].T) @ delta, full_matrices=False)
+        parts.append((a[:, :own], b[:own], c[:own]))
+    strength = np.hstack([b for _, b, _ in parts]).mean()
+    left, right = whitened(np.hstack([a for a, _, _ in parts])), whitened(np.vstack([c for _, _, c in parts]))
+    return np.asarray(x[0] + p["lambda_"] * strength * left @ right)
+
+
+def knots_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    deltas = [m - x[0] for m in x[1:]]
+    values, u = np.linalg.eigh(sum(d @ d.T for d in deltas))
+    values, u = values[values > 1e-12 * values[-1]], u[:, values > 1e-12 * values[-1]]
+    rows = []
+    for d, w, density in zip(deltas, p["weight"], p["density"], strict=True):
+        v = (u.T @ d) / np.sqrt(values)[:, None]
+        rows.append(w * v * (np.abs(v) >= np.sort(np.abs(v), axis=None)[v.size - int(density * v.size)]))
+    agrees = np.sign(rows) == np.where(np.sum(rows, axis=0) >= 0, 1, -1)
+    divisor = np.tensordot(p["weight"], agrees, 1)
+    mix = np.sum(rows * agrees, axis=0) / np.where(divisor == 0, 1, divisor)
+    return np.asarray(x[0] + p["lambda_"] * (u * np.sqrt(values)) @ mix)
+
+
+def wudi_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    """By least squares on the stacked rows of the task vectors."""
+    deltas = [m - x[0] for m in x[1:]]
+    scaled = [d / np.linalg.norm(d) for d in deltas]
+    width, total = x[0].shape[1], np.sum(deltas, axis=0)
+    pull = np.sqrt(p["ridge"] * sum(np.sum(s**2) for s in scaled) / width)
+    rows = np.vstack([*scaled, pull * np.eye(width)])
+    targets = np.vstack([*(s @ d.T for s, d in zip(scaled, deltas, strict=True)), pull * total.T])
+    return np.asarray(x[0] + p["lambda_"] * np.linalg.lstsq(rows, targets)[0].T)
+
+
+def regmean_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    grams = [p["scale"] * g + (1 - p["scale"]) * np.diag(np.diag(g)) for g in p["information"]]
+    return np.asarray(sum(m @ g for m, g in zip(x, grams, strict=True)) @ np.linalg.inv(sum(grams)))
+
+
+def aim_in_float64(x: list[Doubles], p: Params) -> Doubles:
+    sizes = np.sqrt(np.mean([np.diag(g) / np.trace(g) for g in p["information"]], axis=0))
+    held = 1 - (1 - p["omega"]) * sizes / sizes.max()
+    return x[0] + held * p["lambda_"] * sum(w * (m - x[0]) for w, m in zip(p["weight"], x[1:], strict=True))
+
+
 FLOAT64: Mapping[str, Callable[[list[Doubles], Params], Doubles]] = {
     name.removesuffix("_in_float64"): reference
     for name, reference in list(globals().items())

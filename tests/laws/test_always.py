@@ -7,7 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cases import NAME, SEED, Floats, Params, merged, most_inputs, range_ends, same_bits, some_params, tensors
+from cases import (
+    NAME,
+    SEED,
+    Floats,
+    Params,
+    information,
+    merged,
+    most_inputs,
+    range_ends,
+    same_bits,
+    some_params,
+    tensors,
+)
 
 from suture import kernels
 from suture.methods.derived import conclude, row_stretch, segment_length, waves, whole_tensor
@@ -42,9 +54,14 @@ def streamed(method: Method, given: list[Floats], params: Params, block: int) ->
     keys = tuple(kernels.random_key(SEED, NAME, i) for i in range(len(given) - method.info.first_model))
     flat, out = [x.reshape(-1) for x in given], np.empty(elements, np.float32)
 
+    brought = [x.reshape(-1) for x in information(method, given)]
+
     def parts(length: int) -> list[Blocks]:
-        starts = range(0, elements, length)
-        return [Blocks([x[i : i + length] for x in flat], i, keys, columns, elements) for i in starts]
+        def part(start: int) -> Blocks:
+            inputs, extra = ([x[start : start + length] for x in group] for group in (flat, brought))
+            return Blocks(inputs, start, keys, columns, elements, extra)
+
+        return [part(start) for start in range(0, elements, length)]
 
     def place(part: Blocks) -> Floats:
         return out[part.start : part.start + len(part.inputs[0])]
@@ -113,7 +130,6 @@ def test_streamed_equals_whole(method: Method, block: int) -> None:
 def test_backends_agree(method: Method) -> None:
     given = tensors(most_inputs(method))
     params = some_params(method, len(given))
-    twin = whole_tensor(
-        method, [torch.from_numpy(x) for x in given], params=params, name=NAME, seed=SEED, backend=steps
-    )
+    tensors_, brought = ([torch.from_numpy(x) for x in group] for group in (given, information(method, given)))
+    twin = whole_tensor(method, tensors_, params=params, name=NAME, seed=SEED, backend=steps, information=brought)
     np.testing.assert_allclose(twin.numpy(), merged(method, given, params), rtol=1e-6, atol=1e-6)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from cases import Params, merged, most_inputs, same_bits, some_params, tensors
+from cases import Params, information, merged, most_inputs, same_bits, some_params, tensors
 from numpy.typing import NDArray
 
 from suture import kernels
@@ -51,10 +51,11 @@ def permutation(method: Method) -> None:
     first = method.info.first_model
     given = tensors(most_inputs(method))
     params = some_params(method, len(given))
+    brought = information(method, given)
     per_model = {p.argument for p in method.info.parameters if p.per_model}
     turned = {name: value[::-1] if name in per_model else value for name, value in params.items()}
-    out = merged(method, [*given[:first], *given[first:][::-1]], turned)
-    np.testing.assert_allclose(out, merged(method, given, params), rtol=1e-6, atol=1e-6)
+    out = merged(method, [*given[:first], *given[first:][::-1]], turned, brought[::-1])
+    np.testing.assert_allclose(out, merged(method, given, params, brought), rtol=1e-6, atol=1e-6)
 
 
 def scale(method: Method) -> None:
@@ -115,6 +116,22 @@ def identical_task_vectors(method: Method) -> None:
     base, x = tensors(2)
     for count in (2, 3):
         assert same_bits(merged(method, [base] + [x] * count, some_params(method, count + 1)), x)
+
+
+def one_model_is_itself(method: Method) -> None:
+    """A single task vector at full strength comes back, but for rounding."""
+    base, x = tensors(2)
+    ones = {p.argument: (1.0,) if p.per_model else 1.0 for p in method.info.parameters if p.name != "ridge"}
+    found = merged(method, [base, x], some_params(method, 2, **ones))
+    np.testing.assert_allclose(found, x, rtol=1e-5, atol=1e-5)
+
+
+def task_arithmetic_at_omega_1(method: Method) -> None:
+    """Nothing held back: task arithmetic."""
+    given = tensors(3)
+    params = some_params(method, 3, omega=1.0)
+    expected = merged(get_method("task_arithmetic"), given, some_params(get_method("task_arithmetic"), 3))
+    np.testing.assert_allclose(merged(method, given, params), expected, rtol=1e-6, atol=1e-6)
 
 
 def task_arithmetic_at_density_1(method: Method) -> None:
@@ -184,6 +201,8 @@ LAWS: Mapping[str, Callable[[Method], None]] = {
     "slerp": slerp_law,
     "slerp at one half": slerp_at_one_half,
     "identical task vectors": identical_task_vectors,
+    "one model is itself": one_model_is_itself,
+    "task_arithmetic at omega 1": task_arithmetic_at_omega_1,
     "task_arithmetic at density 1": task_arithmetic_at_density_1,
     "task_arithmetic without conflict": task_arithmetic_without_conflict,
     "kept count": kept_count,

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import merged, most_inputs, range_ends, some_params, some_value, tensors
-from references import FLOAT64
+from cases import Floats, information, merged, most_inputs, range_ends, some_params, some_value, tensors
+from references import FLOAT64, Doubles
 
 from suture.methods.registry import Method, get_method
 
 
+def in_doubles(tensors: list[Floats]) -> list[Doubles]:
+    return [x.astype(np.float64) for x in tensors]
+
+
 def test_the_formula_in_float64(method: Method) -> None:
     given = tensors(most_inputs(method))
-    in_float64 = [x.astype(np.float64) for x in given]
+    in_float64 = in_doubles(given)
     for parameter in method.info.parameters:
         for value in range_ends(parameter) if parameter.kind in ("bool", "choice") else [some_value(parameter)]:
             if parameter.per_model:
                 continue
             params = some_params(method, len(given), **{parameter.argument: value})
-            expected = FLOAT64[method.info.name](in_float64, params)
+            brought = (
+                {"information": in_doubles(information(method, given))} if method.info.information != "none" else {}
+            )
+            expected = FLOAT64[method.info.name](in_float64, {**params, **brought})
             magnitude = np.sum(np.abs(in_float64), axis=0)
+            if method.info.shape == "matrix":  # every element is made of all
+                magnitude = np.full_like(magnitude, magnitude.max())
             assert (np.abs(merged(method, given, params) - expected) <= 2.0**-21 * magnitude + 2.0**-147).all()
 
 

@@ -18,6 +18,7 @@ ORDER = [
     "recipe",
     "checkpoint",
     "architecture",
+    "ledger",
     "plan",
     "merge",
     "verify",
