@@ -29,11 +29,13 @@ from suture.strict_yaml import nearest
 class Verification:
     """What was verified and held. derived: names of the tensors that were made again, in the order of the files.
 
-    tensors: count of the output's tensors. notes: what could not be compared, and why.
+    tensors: count of the output's tensors. digests: whether the manifest names digests, which were compared then.
+    notes: what could not be compared, and why.
     """
 
     derived: tuple[str, ...]
     tensors: int
+    digests: bool
     notes: tuple[str, ...]
 
 
@@ -63,7 +65,7 @@ def verify(
     if problems and manifest.get("version") != __version__:
         problems = [*problems, Problem("Bytes are promised for one version.", notes[0], str(folder))]
     refuse(IntegrityError, problems)
-    return Verification(tuple(names), len(plan.jobs), notes)
+    return Verification(tuple(names), len(plan.jobs), manifest.get("weights_digest") is not None, notes)
 
 
 def _recipe(manifest: dict[str, Any], folder: Path) -> Recipe:
