@@ -21,6 +21,7 @@ ORDER = [
     "ledger",
     "plan",
     "merge",
+    "live",
     "verify",
     "data",
     "tasks",
