@@ -79,8 +79,11 @@ class TensorReader:
             yield block
 
     def identity(self) -> str:
-        """What tells these files from others: name, device, inode, size and time of each, as they were when opened."""
-        return "\n".join(f"{file.name} {identity}" for file, (_, identity) in self._files.items())
+        """What tells these files from others: name, inode, size and time of each, as they were when opened.
+
+        Not the device: its number may be another one after the machine has started again.
+        """
+        return "\n".join(f"{file.name} {identity[1:]}" for file, (_, identity) in self._files.items())
 
     def same_bytes(self, one: TensorInfo, other: TensorInfo) -> bool:
         """Say whether two tensors have one dtype, one shape and the same bytes."""
