@@ -266,6 +266,7 @@ def bad(tmp_path: Path, tiny_pair: tuple[Path, Path], monkeypatch: pytest.Monkey
     return Path(shutil.copytree(tiny_pair[1], tmp_path / "bad"))
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # projections on infinite values, before the refusal
 @pytest.mark.parametrize("name", CASES)
 def test_refused_by_name(
     name: str, bad: Path, tiny_pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -328,6 +329,18 @@ def test_11_a_template_that_loops_is_copied_as_bytes_and_never_rendered_to_its_e
     assert (tmp_path / "out" / "chat_template.jinja").read_bytes() == LOOP.encode()
     with pytest.raises(BadInputError, match="A chat template must end"):
         load_model(tmp_path / "out")
+
+
+def test_13_in_every_parent_at_once(
+    bad: Path, tiny_pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    general = Path(shutil.copytree(tiny_pair[0], tmp_path / "general"))
+    value(float("nan"), 1)(general)
+    value(float("nan"), 4)(bad)
+    code, _, err = run(capsys, "merge", recipe(general, bad), tmp_path / "out")
+    assert code == 7
+    assert f"{general}, {NORM}: Weights must be finite. Got 1 NaN" in err
+    assert f"{bad}, {NORM}: Weights must be finite. Got 4 NaN" in err
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
