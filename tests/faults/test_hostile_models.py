@@ -194,6 +194,7 @@ CASES: dict[str, tuple[Spoil, int, str]] = {
     "6 name of 1 MB": (header(lambda h: rename(h, "a" * 1_000_000)), 3, "name must be"),
     "7 shard above": (sharded(lambda p: None, "../s.safetensors"), 3, "plain file name"),
     "7 absolute shard": (sharded(lambda p: None, "/s.safetensors"), 3, "plain file name"),
+    "7 shard of a name too long": (sharded(lambda p: None, "s" * 300), 3, "plain file name"),
     "7 shard that is no text": (sharded(lambda p: p.update({NORM: 1})), 3, "from tensors to files"),  # type: ignore[dict-item]
     "7 link out of the folder": (linked_out("model.safetensors"), 3, "a link out of it: model.safetensors"),
     "7 config is a link out": (linked_out("config.json"), 3, "a link out of it: config.json"),
@@ -222,9 +223,16 @@ CASES: dict[str, tuple[Spoil, int, str]] = {
     "15 fp8 without scales": (
         both(tensors(lambda t: t.update({NORM: t[NORM].to(torch.float8_e4m3fn)})), config(quantization_config=FP8)),
         3,
-        f"none for '{NORM}'",
+        f"none for 1 of 1: {NORM}",
     ),
-    "15 quantised to integers": (config(quantization_config={"quant_method": "gptq"}), 3, "'gptq'"),
+    "15 quantised to integers": (
+        both(
+            tensors(lambda t: t.update({"x.qweight": torch.ones(2).int()})),
+            config(quantization_config={"quant_method": "gptq"}),
+        ),
+        3,
+        "(quant_method 'gptq'): 'x.qweight' I32",
+    ),
     "15 another vocabulary": (swap_two_words, 4, "share one vocabulary"),
     "15 another architecture": (config(model_type="mistral"), 4, "one architecture"),
     "15 a tied head of other values": (
