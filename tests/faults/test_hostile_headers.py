@@ -191,7 +191,7 @@ def test_a_header_of_19000_tensors_takes_no_quadratic_step(tmp_path: Path) -> No
         file = tmp_path / "many.safetensors"
         file.write_bytes(pack(header, bytes(8 * count)))
         best = math.inf
-        for _ in range(3):
+        for _ in range(2):
             start = time.process_time()
             assert len(read_header(file)) == count
             best = min(best, time.process_time() - start)

@@ -289,6 +289,21 @@ def test_refused_by_name(
     assert not list((tmp_path / "here").iterdir())
 
 
+def test_a_pickle_that_is_opened_leaves_its_mark(bad: Path) -> None:
+    """So that the absence of a mark, above, says something."""
+    pickle.loads(pickle.dumps(Marking()))
+    assert Path("opened").is_dir()
+
+
+def test_9_what_lies_beside_good_weights_is_not_opened(bad: Path, tiny_pair: tuple[Path, Path], tmp_path: Path) -> None:
+    (bad / "pytorch_model.bin").write_bytes(pickle.dumps(Marking()))
+    load_model(bad)
+    assert not list((tmp_path / "here").iterdir())
+    (bad / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tiny_pair[0])}))
+    with pytest.raises(BadInputError, match="an adapter beside it"):
+        load_model(bad)
+
+
 def test_4_truncated_at_random_places(
     bad: Path, tiny_pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
