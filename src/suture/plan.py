@@ -137,7 +137,6 @@ def _read_all(folders: Mapping[str, Path]) -> tuple[Checkpoint, ...]:
     for folder in folders.values():
         try:
             found.append(read_checkpoint(folder))
-            find_scaled(found[-1])
         except SutureError as error:
             problems += error.problems
             kind = type(error)
