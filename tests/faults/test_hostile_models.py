@@ -5,7 +5,6 @@ Each case spoils a good parent in one way. A pickle that is opened, or code that
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import pickle
@@ -22,6 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from suture.checkpoint.load import load_model
+from suture.checkpoint.reader import TensorReader
 from suture.cli import main
 from suture.errors import BadInputError
 
@@ -412,15 +412,16 @@ def test_16_an_input_that_changes_during_the_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    module, name = ("merge", "_run") if when.startswith("after") else ("plan", "make_plan")
-    original = getattr(importlib.import_module(f"suture.{module}"), name)
+    place = TensorReader.check_unchanged if when.startswith("after") else TensorReader.__enter__
+    changed = []
 
-    def and_change(*arguments: Any, **options: Any) -> Any:
-        found = original(*arguments, **options)
-        change(bad)
-        return found
+    def changing(reader: TensorReader) -> Any:
+        if not changed:
+            changed.append(when)
+            change(bad)
+        return place(reader)
 
-    monkeypatch.setattr(f"suture.{module}.{name}", and_change)
+    monkeypatch.setattr(TensorReader, place.__name__, changing)
     found, _, err = run(capsys, "merge", recipe(tiny_pair[0], bad), tmp_path / "out")
     assert (found, str(weights(bad)) in err) == (10, True), err
     assert "An input must not change during the run" in err
