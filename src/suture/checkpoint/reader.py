@@ -19,8 +19,9 @@ class TensorReader:
 
     Raises IntegrityError on entry where a file is not the one whose header was read. `check_unchanged`, called after
     the last read, finds a file that was replaced, resized or written meanwhile, also where its time of modification
-    was set back. It cannot find a write that a file system does not stamp, within one tick of its clock (some
-    milliseconds) or by whoever sets the system's clock; the digests of what was read, in the manifest, show that one.
+    was set back (so a change of mode or links counts too). It cannot find a write that a file system does not stamp,
+    within one tick of its clock (some milliseconds) or by whoever sets the system's clock; the digests of what was
+    read, in the manifest, show that one.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
