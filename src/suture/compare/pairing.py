@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +92,16 @@ def pair(model: Table, against: Table, metric: str) -> Paired:
         model=np.array([_score(model[item], metric) for item in items]),
         against=np.array([_score(against[item], metric) for item in items]),
     )
+
+
+def unscored(results: Mapping[str, Mapping[str, Table]]) -> Iterator[str]:
+    """Yield a sentence for each task, metric and model of which some items, but not all, are unscored."""
+    for label, tables in results.items():
+        for task, table in tables.items():
+            for metric in metrics_of(table):
+                without = sum(not math.isfinite(_score(row, metric)) for row in table.values())
+                if without:
+                    yield f"{task} {metric}: {without} of {len(table)} items of {label} are unscored and left out."
 
 
 def _table(place: Path) -> Table:

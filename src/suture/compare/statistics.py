@@ -27,6 +27,8 @@ from suture.compare.verdicts import Interval
 
 LEVEL = 0.95
 RESAMPLES = 2000
+FLIPS = 9999  # of signs: the smallest p-value is 1 in 10 000
+BLOCK = 2**22  # signs held at once
 FEW_CLUSTERS = 10
 Z = 1.959963984540054  # standard normal quantile at (1 + LEVEL) / 2
 
@@ -66,9 +68,15 @@ def estimate_difference(
     return _binary(model - against, clusters, lambda n: tango_interval(lost * n, gained * n, n))
 
 
+def totals(values: Vector, clusters: Sequence[str]) -> tuple[Vector, Vector]:
+    """Return the sum of `values` and the number of items of each cluster, shape (clusters,), clusters sorted."""
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    return np.bincount(index, weights=values).astype(np.float64), np.bincount(index).astype(np.float64)
+
+
 def cluster_error(values: Vector, clusters: Sequence[str]) -> float:
     """Return the cluster-robust standard error of the mean of `values`; NaN for fewer than two clusters."""
-    sums, counts = _totals(values, clusters)
+    sums, counts = totals(values, clusters)
     groups = len(counts)
     if groups < 2:
         return math.nan
@@ -93,7 +101,7 @@ def bootstrap_interval(
     """Return the 95 % bootstrap interval of the mean of `values`, whole clusters resampled; see the module's text."""
     from scipy import stats
 
-    sums, counts = _totals(values, clusters)
+    sums, counts = totals(values, clusters)
     level = _expanded_level(len(counts))
 
     def run(method: str, previous: object = None) -> object:
@@ -166,16 +174,20 @@ def mcnemar(lost: int, gained: int) -> float:
     return float(stats.binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
 
 
-def permutation(differences: Vector, clusters: Sequence[str], *, seed: int = 0, resamples: int = RESAMPLES) -> float:
+def permutation(differences: Vector, clusters: Sequence[str], *, seed: int = 0, resamples: int = FLIPS) -> float:
     """Return the two-sided paired permutation p-value of a mean difference, (1 + as extreme) / (1 + resamples).
 
     The signs of whole clusters are flipped at random (Phipson and Smyth 2010 for the +1).
     """
-    sums, _ = _totals(differences, clusters)
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(resamples, len(sums)))
+    sums, _ = totals(differences, clusters)
+    generator = np.random.default_rng(seed)
     seen = abs(float(sums.sum()))
     slack = 1e-12 * float(np.abs(sums).sum())
-    extreme = int((np.abs(signs @ sums) >= seen - slack).sum())
+    block = max(1, BLOCK // len(sums))
+    extreme = 0
+    for start in range(0, resamples, block):
+        chosen = generator.integers(0, 2, size=(min(block, resamples - start), len(sums)), dtype=np.int8)
+        extreme += int((np.abs(2 * (chosen @ sums) - sums.sum()) >= seen - slack).sum())
     return (1 + extreme) / (1 + resamples)
 
 
@@ -196,11 +208,6 @@ def _binary(values: Vector, clusters: Sequence[str], score: Callable[[float], In
     if groups > 1:
         interval = score(len(values) / design_effect(values, clusters))
     return Estimate(float(values.mean()), (interval.high - interval.low) / (2 * Z), interval, len(values), groups)
-
-
-def _totals(values: Vector, clusters: Sequence[str]) -> tuple[Vector, Vector]:
-    _, index = np.unique(np.asarray(clusters), return_inverse=True)
-    return np.bincount(index, weights=values).astype(np.float64), np.bincount(index).astype(np.float64)
 
 
 def _expanded_level(groups: int) -> float:
