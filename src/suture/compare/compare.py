@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from suture.compare.axes import best_floors, every_floor, make_axis, score_table
+from suture.compare.axes import best_floors, make_axis, score_table
 from suture.compare.contrasts import contrast_tables, recover
 from suture.compare.multiplicity import DISTANCE, adjust
 from suture.compare.pairing import (
@@ -17,6 +17,7 @@ from suture.compare.pairing import (
     binary_metrics,
     check_same_items,
     column,
+    match_floors,
     metrics_of,
     pair,
     read_results,
@@ -60,10 +61,10 @@ def compare(
     signatures, differences = read_signatures(results)
     binary = binary_metrics(tables)
     scores = tuple(_scores(tables, binary, seed))
-    answered = {(score.task, score.metric) for score in scores}
-    trivial = tuple(s for s in every_floor(floors or {}, binary=binary, seed=seed) if (s.task, s.metric) in answered)
+    trivial_tables, unmatched = match_floors({k: read_results(v) for k, v in (floors or {}).items()}, tables)
+    trivial = tuple(_floors(trivial_tables, scores, binary, seed))
     axes = tuple(_axes(scores, against, margins, best_floors(trivial)))
-    contrasts = tuple(_contrasts(tables, against, binary, axes, margins, _chances(floors or {}), seed))
+    contrasts = tuple(_contrasts(tables, against, binary, axes, margins, _chances(trivial_tables), seed))
     return Comparison(
         models=tuple(results),
         against=tuple(against),
@@ -72,7 +73,7 @@ def compare(
         contrasts=adjust(contrasts, parents=against, primary=declared),
         axes=axes,
         margins=tuple(margins),
-        notes=(*_gaps(tables), *unscored(tables), *differences),
+        notes=(*_gaps(tables), *unscored(tables), *differences, *unmatched),
         recovered=tuple(_recovered(tables, against)),
         floors=trivial,
         primary=declared,
@@ -121,14 +122,18 @@ def _recovered(tables: Results, against: Sequence[str]) -> Iterator[Recovered]:
                     yield recover((label, found[task]), (general, one), (clinical, two), task, metric)
 
 
-def _chances(floors: Mapping[str, Path]) -> dict[Key, float]:
+def _floors(floors: Results, scores: Sequence[Score], binary: Collection[Key], seed: int) -> Iterator[Score]:
+    answered = {(score.task, score.metric) for score in scores}
+    for score in _scores(floors, binary, seed):
+        if (score.task, score.metric) in answered:
+            yield score
+
+
+def _chances(floors: Results) -> dict[Key, float]:
     """Mean hit rate of guessing for each (task, metric) that the chance floor has."""
-    found = read_results(floors[GUESSING]) if GUESSING in floors else {}
-    return {
-        (task, metric): float(column(found[task], metric)[0].mean())
-        for task in found
-        for metric in metrics_of(found[task])
-    }
+    found = floors.get(GUESSING, {})
+    keys = [(task, metric) for task in found for metric in metrics_of(found[task])]
+    return {(task, metric): float(column(found[task], metric)[0].mean()) for task, metric in keys}
 
 
 def _scores(tables: Results, binary: Collection[Key], seed: int) -> Iterator[Score]:

@@ -11,7 +11,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from suture.report import tables, transitions
+from suture.report import contrasts, tables, transitions
 from suture.report.data import ReportData
 from suture.report.finding import findings, headline, what_was_merged
 from suture.report.labels import TONES, coefficient, share
@@ -47,6 +47,7 @@ def render_report(data: ReportData, *, text: bool = True) -> str:
         findings=findings(data),
         panels=transitions.panels(data),
         tables=tables,
+        contrasts=contrasts,
     )
     return page
 

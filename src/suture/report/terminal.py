@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from suture.report.compact import compact_tables, noise_table
+from suture.report.contrasts import recovered_table
 from suture.report.data import ReportData
 from suture.report.finding import headline
 from suture.report.labels import NARROW
 from suture.report.table import Cell, Table
-from suture.report.tables import description_tables, planning_table, realised_table, score_table, verdict_table
+from suture.report.tables import (
+    description_tables,
+    margin_lines,
+    planning_table,
+    realised_table,
+    score_table,
+    verdict_table,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+READING = (
+    "Differences are model − parent, paired by item, with 95 % intervals; n: items, or items/clusters. p tests no "
+    "difference; below it Holm within the primary family, Benjamini-Hochberg (BH) within the rest. Detects: the "
+    "smallest difference found, and margin proven, at 80 % power at this n. Lost, gained: shares of items 1→0 and 0→1; "
+    "adj.: what of them is more than guessing explains."
+)
+WIDE = 7  # columns from which on a table is drawn without padding
 STYLES = {"kept": "green", "forgotten": "bold red", "open": "yellow", "mute": "dim", "warn": "bold yellow"}
 
 
@@ -33,6 +49,26 @@ def comparison_table(data: ReportData) -> RenderableType:
     )
 
 
+def contrast_tables(data: ReportData) -> RenderableType:
+    """Return what the terminal shows of a comparison alone: scores beside their floors, contrasts, shares, noise."""
+    from rich.console import Group
+    from rich.text import Text
+
+    tables = (
+        score_table(data) if data.comparison.axes else None,
+        *description_tables(data),
+        *compact_tables(data),
+        recovered_table(data),
+        noise_table(data),
+    )
+    margins = [f"Margin of {what}: {why}" for what, why in margin_lines(data)]
+    return Group(
+        *(draw(table) for table in tables if table and table.rows),
+        Text(READING),
+        *(Text(f"- {line}") for line in (*margins, *data.comparison.notes)),
+    )
+
+
 def draw(table: Table) -> RenderableType:
     """Draw one neutral table with rich; a model's name is not repeated in the rows below it."""
     from rich import box
@@ -47,10 +83,11 @@ def draw(table: Table) -> RenderableType:
         title_justify="left",
         caption_justify="left",
         pad_edge=False,
+        padding=(0, 0) if len(table.columns) >= WIDE else (0, 1),
     )
     for index, column in enumerate(table.columns):
         numbers = any(row.cells[index].number for row in table.rows)
-        drawn.add_column(column, justify="right" if numbers else "left")
+        drawn.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for index, row in enumerate(table.rows):
         repeated = index > 0 and row.model != "" and table.rows[index - 1].model == row.model
         cells = [_text(cell) for cell in row.cells]

@@ -102,14 +102,6 @@ def test_intervals_depend_on_seed_and_values_only() -> None:
     assert bootstrap_interval(values, alone(25), seed=1) != bootstrap_interval(values, alone(25), seed=2)
 
 
-def test_bootstrap_covers_normal_means_at_fifty_items() -> None:
-    generator = np.random.default_rng(11)
-    names = alone(50)
-    intervals = [bootstrap_interval(generator.normal(size=50), names, seed=run) for run in range(400)]
-    share = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
-    assert 0.925 <= share <= 0.975  # 0.95 +- 2.3 standard errors
-
-
 def test_wilson_is_scipys() -> None:
     expected = stats.binomtest(7, 32).proportion_ci(0.95, method="wilson")
     found = wilson_interval(7 / 32, 32)
