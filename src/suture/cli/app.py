@@ -11,8 +11,8 @@ from suture.cli.eval import evaluate
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
+from suture.cli.report import report
 from suture.cli.study import app as study
-from suture.cli.study import report
 
 app = typer.Typer(
     name="suture",
