@@ -41,6 +41,14 @@ def axis_of(task: str) -> str:
         return ""
 
 
+def primary_of(task: str) -> str:
+    """Return the primary metric of a task that Suture knows, "" for any other."""
+    try:
+        return get_task(task).primary
+    except UsageError:
+        return ""
+
+
 def _card(comparison: Comparison, label: str) -> ModelCard:
     role: Role = "merge"
     if label in comparison.against:

@@ -13,9 +13,11 @@ from typing import Literal
 
 from suture.compare.axes import orientation
 from suture.compare.verdicts import Contrast
+from suture.report.bare import primary_of
 from suture.report.data import ReportData
 from suture.report.finding import better_parent
-from suture.report.labels import MARKS, SIDE_EFFECTS, TONES, measure, unit_of, value_text, with_interval
+from suture.report.labels import MARKS, TONES, measure, unit_of, value_text, with_interval
+from suture.report.plane import plane_keys
 from suture.report.table import Cell, Row, Table
 
 Tone = Literal["kept", "forgotten", "open", "mute", "better", "worse", "level", "own"]
@@ -66,11 +68,9 @@ class HeatMap:
 
 
 def heat_map(data: ReportData) -> HeatMap:
-    """Return the map of all models but replicates on every measure of quality that both parents or one have."""
+    """Return the map of all models on every judged measure, then on one measure of each task without a margin."""
     margins = {(m.task, m.metric): m for m in data.comparison.margins}
-    known = dict.fromkeys((s.task, s.metric) for s in data.comparison.scores)
-    keys = [*margins, *(key for key in known if key not in margins and _is_quality(data, *key))]
-    keys = [key for key in keys if better_parent(data, *key)]
+    keys = [key for key in (*margins, *_unjudged(data, {task for task, _ in margins})) if better_parent(data, *key)]
     columns = []
     for key in keys:
         unit = f" ({unit_of(key[1])})" if unit_of(key[1]) else ""
@@ -92,8 +92,13 @@ def heat_table(data: ReportData) -> Table:
     return Table("Verdicts at a glance", caption, ("model", *columns), tuple(rows))
 
 
-def _is_quality(data: ReportData, task: str, metric: str) -> bool:
-    return metric not in SIDE_EFFECTS and not metric.startswith("kl_to_") and data.task_axes.get(task) != "probe"
+def _unjudged(data: ReportData, judged: set[str]) -> tuple[tuple[str, str], ...]:
+    """One measure for each task without a margin: its primary metric where that is known and scored, else the first."""
+    found: dict[str, str] = {}
+    for task, metric in plane_keys(data):
+        if task not in judged and (task not in found or metric == primary_of(task)):
+            found[task] = metric
+    return tuple(found.items())
 
 
 def _cell(data: ReportData, label: str, task: str, metric: str) -> HeatCell | None:

@@ -29,18 +29,21 @@ WARN_BEYOND = 0.05  # share of the nominal coefficient by which the realised one
 
 
 def score_table(data: ReportData) -> Table:
-    """Return one row a model: realised coefficient and the score on each axis that carries a margin."""
+    """Return one row a model: realised coefficient, where any is known, and the score on each axis with a margin."""
+    merged = any(isfinite(card.realised) for card in data.models)
     axes = data.comparison.axes
     columns = tuple(f"{measure(axis.task, axis.metric)}{_unit(axis.metric)}" for axis in axes)
     rows = []
     for card in data.models:
         cells = [_interval_cell(data.comparison.score(card.label, axis.task, axis.metric)) for axis in axes]
-        rows.append(Row((Cell(card.label), Cell(realised(card.realised), number=True), *cells), card.label))
+        towards = [Cell(realised(card.realised), number=True)] if merged else []
+        rows.append(Row((Cell(card.label), *towards, *cells), card.label))
     floors = [_floor(axis.floor, axis.metric, axis.floor_value) for axis in axes]
     if any(cell.text != MISSING for cell in floors):
-        rows.append(Row((Cell("best floor", "mute"), Cell("", number=True), *floors)))
-    caption = "Mean of the items with its 95 % interval; a is the realised coefficient, 0 = general, 1 = clinical."
-    return Table("Scores", caption, ("model", "a", *columns), tuple(rows))
+        rows.append(Row((Cell("best floor", "mute"), *([Cell("", number=True)] if merged else []), *floors)))
+    caption = "Mean of the items with its 95 % interval"
+    caption += "; a is the realised coefficient, 0 = general, 1 = clinical." if merged else "."
+    return Table("Scores", caption, ("model", *(["a"] if merged else []), *columns), tuple(rows))
 
 
 def description_tables(data: ReportData) -> tuple[Table, ...]:
