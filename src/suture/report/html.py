@@ -19,9 +19,10 @@ from suture.report.heat import HEAT_MARKS, WORDS, heat_map
 from suture.report.labels import TONES, coefficient, share
 from suture.report.plane import front_sentence
 from suture.report.private import write_private
+from suture.report.regressions import regressions
 from suture.report.view import page_data
 
-SCRIPTS = ("base.js", "curve.js", "sweep.js", "answers.js", "items.js", "slider.js")
+SCRIPTS = ("base.js", "curve.js", "sweep.js", "answers.js", "items.js", "regressions.js", "slider.js")
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -47,6 +48,7 @@ def render_report(data: ReportData, *, text: bool = True) -> str:
         headline=headline(data),
         merged=what_was_merged(data),
         findings=findings(data),
+        regressions=regressions(data) if text else (),
         panels=transitions.panels(data),
         map=heat_map(data),
         marks=HEAT_MARKS,

@@ -52,7 +52,7 @@ def front_sentence(data: ReportData) -> str:
     pair = opening(data)
     if pair is None:
         return ""
-    labels = ", ".join(front_of(data, *pair)) or "none"
+    labels = "; ".join(front_of(data, *pair)) or "none"
     return f"On the Pareto front of {measure(*pair[0])} and {measure(*pair[1])}, by their means: {labels}."
 
 

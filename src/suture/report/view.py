@@ -15,6 +15,7 @@ from suture.report.diff import word_diff
 from suture.report.finding import at_stake, findings
 from suture.report.labels import SIDE_EFFECTS, TASKS, TONES, coefficient, measure, metric_style, realised, with_interval
 from suture.report.plane import fronts, opening
+from suture.report.regressions import Regression, regressions
 
 
 def page_data(data: ReportData, *, text: bool) -> dict[str, Any]:
@@ -34,6 +35,8 @@ def page_data(data: ReportData, *, text: bool) -> dict[str, Any]:
         "items": [
             _items(contrast, text=text) for contrast in data.comparison.contrasts if isfinite(contrast.forgotten)
         ],
+        "parents": list(data.comparison.against),
+        "regressions": [_regression(found) for found in regressions(data)] if text else [],
         "answers": [_answers(data, answers) for answers in data.answers] if text else [],
     }
 
@@ -113,6 +116,17 @@ def _items(contrast: Contrast, *, text: bool) -> dict[str, Any]:
         "n": contrast.n,
         "lost": item_names(contrast.task, contrast.forgotten_items, text=text),
         "gained": item_names(contrast.task, contrast.gained_items, text=text),
+    }
+
+
+def _regression(found: Regression) -> dict[str, Any]:
+    loss = _written(found.metric, -orientation(found.metric) * found.loss) if isfinite(found.loss) else ""
+    return {
+        "model": found.model,
+        "against": found.against,
+        "key": _key(found.task, found.metric),
+        "answer": found.answer,
+        "score": loss,
     }
 
 

@@ -118,7 +118,7 @@ function drawCurve() {
   });
   ring = { trace: traces.length - 1, x: null, y: null };
   Plotly.react(curve, traces, layout, plotConfig);
-  byId("front").textContent = `On the front: ${frontLabels().join(", ") || "none"}.`;
+  byId("front").textContent = `On the front: ${frontLabels().join("; ") || "none"}.`;
   labelCurve();
   moveRing(current, false);
 }
