@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from suture.report.data import ReportData
+    from suture.study.finished import Finished
 
 COMPARISON = "comparison.json"
 
@@ -40,17 +41,24 @@ def report(
     from suture.cli.console import console
     from suture.report.private import write_private
     from suture.report.terminal import comparison_table, contrast_tables
+    from suture.study.finished import publish, reported
 
     comparison = _comparison(run)
-    data = _bare(comparison) if comparison else _study(run)
+    done = None if comparison else _finished(run)
+    data = reported(done) if done else _bare(comparison or run)
     shown = data.synthetic if text is None else text
     beside = comparison.parent if comparison else run
     target = out or beside / f"report.{SUFFIXES[form]}"
-    write_private(target, _render(data, form, text=shown))
+    written: tuple[Path, ...] = (target,)
+    if done and form is Format.html and out is None:
+        written = publish(done, data, text=shown)
+    else:
+        write_private(target, _render(data, form, text=shown))
     console().print(contrast_tables(data) if comparison else comparison_table(data))
     for note in () if comparison else data.notes:
         console().print(f"- {note}", highlight=False, markup=False)
-    console().print(f"wrote {target}", highlight=False, markup=False)
+    for path in written:
+        console().print(f"wrote {path}", highlight=False, markup=False)
 
 
 def _render(data: ReportData, form: Format, *, text: bool) -> str:
@@ -88,9 +96,8 @@ def _bare(path: Path) -> ReportData:
     return bare_report(title, found)
 
 
-def _study(folder: Path) -> ReportData:
+def _finished(folder: Path) -> Finished:
     from suture.errors import Problem, UsageError
-    from suture.study.finished import reported
     from suture.study.session import open_study
     from suture.study.store import Store
 
@@ -99,4 +106,4 @@ def _study(folder: Path) -> ReportData:
     if left:
         advice = f"Run: suture study run {folder / 'study.yaml'} --out {folder}"
         raise UsageError(Problem("A report needs a finished study.", f"{left} steps to do", str(folder), advice))
-    return reported(done)
+    return done

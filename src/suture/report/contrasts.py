@@ -1,4 +1,4 @@
-"""Tables of paired contrasts: all of them, the A/A row, and the share of the parents' gap that each model recovers."""
+"""Tables of paired contrasts: all of them, and the share of the parents' gap that each model recovers."""
 
 from __future__ import annotations
 
@@ -44,17 +44,6 @@ def contrast_table(data: ReportData) -> Table:
     """Return one row for each contrast that was made, drift apart."""
     contrasts = [c for c in data.comparison.contrasts if not is_distance(data, c)]
     return Table("All contrasts", _caption(data), COLUMNS, tuple(_row(data, contrast) for contrast in contrasts))
-
-
-def replicate_table(data: ReportData) -> Table:
-    """Return the A/A rows: one model evaluated twice; the flip rate stands in place of the parent's floor."""
-    columns = tuple("flip rate" if column == "best floor" else column for column in COLUMNS)
-    caption = (
-        "The same weights evaluated twice: what differs here is noise of the measurement. Flip rate: the share of "
-        "items whose 0/1 score, or whose answer, differs between the two runs."
-    )
-    rows = [_row(data, c) for c in (*data.replicates, *data.comparison.replicates)]
-    return Table("Noise (A/A)", caption, columns, tuple(rows))
 
 
 def recovered_table(data: ReportData) -> Table:
@@ -106,8 +95,6 @@ def _row(data: ReportData, contrast: Contrast) -> Row:
 
 
 def _floor(data: ReportData, contrast: Contrast) -> Cell:
-    if contrast in data.replicates or contrast in data.comparison.replicates:
-        return Cell(f"{share(contrast.flip_rate)} {share_interval(contrast.flip_interval)}".rstrip(), number=True)
     best = best_floors(data.known_floors).get((contrast.task, contrast.metric))
     text = f"{value_text(contrast.metric, best.value)} ({best.model})" if best else MISSING
     return Cell(text, "mute", number=True)

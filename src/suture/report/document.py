@@ -8,7 +8,8 @@ from math import isfinite
 from typing import Any
 
 from suture.compare.verdicts import as_json
-from suture.report.contrasts import contrast_table, recovered_table, replicate_table
+from suture.report.compact import noise_table
+from suture.report.contrasts import contrast_table, recovered_table
 from suture.report.data import ReportData
 from suture.report.finding import findings, headline, what_was_merged
 from suture.report.heat import heat_table
@@ -52,7 +53,7 @@ def tables_of(data: ReportData) -> Iterator[Table]:
         contrast_table(data),
         *description_tables(data),
         planning_table(data),
-        replicate_table(data),
+        noise_table(data),
         drift_table(data),
         realised_table(data),
         digest_table(data),

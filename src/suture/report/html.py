@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from suture.report import contrasts, tables, transitions
+from suture.report.compact import noise_table
 from suture.report.data import ReportData
 from suture.report.distributions import spreads
 from suture.report.finding import findings, headline, what_was_merged
@@ -57,6 +58,7 @@ def render_report(data: ReportData, *, text: bool = True) -> str:
         front_sentence=front_sentence(data),
         tables=tables,
         contrasts=contrasts,
+        noise_table=noise_table,
     )
     return page
 

@@ -13,7 +13,17 @@ from suture.compare.verdicts import Contrast, Score
 from suture.report.data import AnswerSet, ReportData
 from suture.report.diff import word_diff
 from suture.report.finding import at_stake, findings
-from suture.report.labels import SIDE_EFFECTS, TASKS, TONES, coefficient, measure, metric_style, realised, with_interval
+from suture.report.labels import (
+    SIDE_EFFECTS,
+    TASKS,
+    TONES,
+    coefficient,
+    measure,
+    metric_style,
+    realised,
+    value_text,
+    with_interval,
+)
 from suture.report.plane import fronts, opening
 from suture.report.regressions import Regression, regressions
 
@@ -120,7 +130,9 @@ def _items(contrast: Contrast, *, text: bool) -> dict[str, Any]:
 
 
 def _regression(found: Regression) -> dict[str, Any]:
-    loss = _written(found.metric, -orientation(found.metric) * found.loss) if isfinite(found.loss) else ""
+    loss = (
+        value_text(found.metric, -orientation(found.metric) * found.loss, signed=True) if isfinite(found.loss) else ""
+    )
     return {
         "model": found.model,
         "against": found.against,
