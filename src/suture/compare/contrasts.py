@@ -32,7 +32,7 @@ from suture.compare.guessing import above_chance
 from suture.compare.pairing import Paired, Table, pair
 from suture.compare.power import smallest_margin
 from suture.compare.ratios import absent, fieller, share_ratio
-from suture.compare.statistics import estimate_difference, estimate_mean, mcnemar, permutation
+from suture.compare.statistics import estimate_difference, estimate_mean, mcnemar, noninferiority, permutation
 from suture.compare.verdicts import NO_INTERVAL, Contrast, Interval, Recovered, Verdict
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -76,6 +76,7 @@ def contrast_tables(
         mde=smallest_margin(found.clusters, found.error * math.sqrt(found.clusters)),
         verdict=judge(found.interval, margin, sign, headroom=headroom),
         sd=float(np.std(paired.model - paired.against, ddof=1)) if found.n > 1 else math.nan,
+        noninferiority_p=_noninferiority(paired, margin, binary=binary, sign=sign),
         **_test(paired, binary=binary, seed=seed),
         **(_flips(paired, chance) if flips else _NO_FLIPS),
         **({} if binary else _spread(paired, sign)),
@@ -144,6 +145,12 @@ def _test(paired: Paired, *, binary: bool, seed: int) -> dict[str, Any]:
         return {"p_value": p, "test": "paired permutation by cluster", "mcnemar_p": exact}
     p = permutation(paired.model - paired.against, paired.clusters, seed=seed)
     return {"p_value": p, "test": "paired permutation by cluster" if clustered else "paired permutation"}
+
+
+def _noninferiority(paired: Paired, margin: float, *, binary: bool, sign: int) -> float:
+    if math.isnan(margin):
+        return math.nan
+    return noninferiority(paired.model, paired.against, paired.clusters, margin, binary=binary, sign=sign)
 
 
 def _spread(paired: Paired, sign: int) -> dict[str, Any]:

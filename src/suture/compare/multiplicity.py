@@ -7,11 +7,15 @@
   protection of the primary family; Benjamini-Hochberg as well. Each pair stands there in both directions, with one
   p-value, which does not change the adjusted values.
 
+The claims of non-inferiority are a family of their own, one for each stated margin, model and parent, with Holm's
+correction: a verdict "kept" is made at one-sided 2.5 % each, and the adjusted p-value says whether all hold together.
+
 A distance (`kl_to_...`) belongs to no family: that a merge differs from its parent needs no test.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -44,7 +48,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 def adjust(
     contrasts: Sequence[Contrast], *, parents: Collection[str], primary: Collection[tuple[str, str]]
 ) -> tuple[Contrast, ...]:
-    """Return the contrasts with family, correction and p_adjusted filled in; primary holds (task, metric) pairs."""
+    """Return the contrasts with families and adjusted p-values filled in; primary holds (task, metric) pairs."""
     found = [replace(row, family=_family(row, parents, primary)) for row in contrasts]
     for family, correction, run in (
         ("primary", "Holm", holm),
@@ -54,6 +58,9 @@ def adjust(
         places = [index for index, row in enumerate(found) if row.family == family]
         for index, value in zip(places, run([found[index].p_value for index in places]), strict=True):
             found[index] = replace(found[index], p_adjusted=value, correction=correction)
+    stated = [i for i, row in enumerate(found) if row.model not in parents and not math.isnan(row.noninferiority_p)]
+    for index, value in zip(stated, holm([found[i].noninferiority_p for i in stated]), strict=True):
+        found[index] = replace(found[index], noninferiority_p_adjusted=value)
     return tuple(found)
 
 

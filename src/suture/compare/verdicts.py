@@ -74,6 +74,9 @@ class Contrast:
     mcnemar_p is the exact McNemar p-value of a 0/1 metric, which takes items as independent: it is p_value where no
     cluster holds two of them.
 
+    noninferiority_p is the one-sided p-value of a loss of at least the margin, noninferiority_p_adjusted Holm's over
+    all stated margins of all models but the parents: below 0.025, "kept" holds for all of them at once.
+
     sd is the standard deviation of one item's difference. quantiles are its minimum, 5, 25, 50, 75, 95 % points and
     maximum; histogram counts the items in equal bins from the minimum to the maximum (both empty for 0/1 metrics).
     worst_items are the up to ten items with the greatest loss, the worst first (0/1 metrics: see forgotten_items).
@@ -111,6 +114,8 @@ class Contrast:
     flip_rate: float = math.nan
     flip_interval: Interval = NO_INTERVAL
     retention_interval: Interval = NO_INTERVAL
+    noninferiority_p: float = math.nan
+    noninferiority_p_adjusted: float = math.nan
     sd: float = math.nan
     quantiles: tuple[float, ...] = ()
     histogram: tuple[int, ...] = ()

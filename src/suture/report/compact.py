@@ -7,7 +7,7 @@ from math import isfinite
 
 from suture.compare.axes import best_floors
 from suture.compare.verdicts import Contrast, Interval
-from suture.report.contrasts import count_text, flip_cell, is_distance, p_cell
+from suture.report.contrasts import count_text, flip_cell, is_distance, noninferiority_lines, p_cell
 from suture.report.data import ReportData
 from suture.report.labels import (
     MARKS,
@@ -74,7 +74,9 @@ def _row(contrast: Contrast, columns: Sequence[str]) -> Row:
         "lost": _flips(contrast.forgotten, contrast.forgotten_interval, contrast.forgotten_above_chance),
         "gained": _flips(contrast.gained, contrast.gained_interval, contrast.gained_above_chance),
         "retention": Cell(retained, number=True),
-        "verdict": Cell(f"{MARKS[tone]} {contrast.verdict.removesuffix(' at this n')}", tone),
+        "verdict": Cell(
+            f"{MARKS[tone]} {contrast.verdict.removesuffix(' at this n')}", tone, details=noninferiority_lines(contrast)
+        ),
     }
     return Row(tuple(cells[column] for column in columns), contrast.model)
 

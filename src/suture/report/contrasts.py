@@ -88,7 +88,7 @@ def _row(data: ReportData, contrast: Contrast) -> Row:
             Cell(f"{share(contrast.retention)} {share_interval(contrast.retention_interval)}".rstrip(), number=True),
             Cell(value_text(metric, contrast.margin), number=True),
             Cell(value_text(metric, contrast.mde), number=True),
-            Cell(f"{MARKS[tone]} {contrast.verdict}", tone),
+            Cell(f"{MARKS[tone]} {contrast.verdict}", tone, details=noninferiority_lines(contrast)),
         ),
         contrast.model,
     )
@@ -107,6 +107,14 @@ def p_cell(contrast: Contrast, *, test: bool = True) -> Cell:
     details = [f"{_SHORT[contrast.correction]} {p_text(contrast.p_adjusted)}"] if contrast.correction else []
     about = [contrast.test, *(["primary"] if contrast.family == "primary" else [])] if test else []
     return Cell(p_text(contrast.p_value), number=True, details=(*details, *about))
+
+
+def noninferiority_lines(contrast: Contrast) -> tuple[str, ...]:
+    """Return the p-value of non-inferiority, and Holm's over all stated margins, as lines below a verdict."""
+    if isnan(contrast.noninferiority_p):
+        return ()
+    adjusted = contrast.noninferiority_p_adjusted
+    return (f"p {p_text(contrast.noninferiority_p)}", *([f"Holm {p_text(adjusted)}"] if isfinite(adjusted) else []))
 
 
 def flip_cell(value: float, interval: Interval, above: float) -> Cell:
@@ -135,5 +143,6 @@ def _caption(data: ReportData) -> str:
         "Every metric against every parent, paired by item, with 95 % intervals; metrics without a margin describe and "
         f"carry no verdict. p tests no difference. Holm: corrected within the primary family ({primary}); BH: "
         "Benjamini-Hochberg within the rest. Detectable: the smallest difference found, and margin proven, at 80 % "
-        "power at this n. Lost and gained: shares of the items of a 0/1 metric."
+        "power at this n. Lost and gained: shares of the items of a 0/1 metric. Below a "
+        "verdict: p of a loss of the margin or more, kept at p < 0.025, and Holm over all stated margins."
     )

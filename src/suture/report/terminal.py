@@ -27,7 +27,7 @@ READING = (
     "Differences are model − parent, paired by item, with 95 % intervals; n: items, or items/clusters. p tests no "
     "difference; below it Holm within the primary family, Benjamini-Hochberg (BH) within the rest. Detects: the "
     "smallest difference found, and margin proven, at 80 % power at this n. Lost, gained: shares of items 1→0 and 0→1; "
-    "adj.: what of them is more than guessing explains."
+    "adj.: what of them is more than guessing explains. Below a verdict: p of a loss of the margin or more, and Holm's."
 )
 WIDE = 7  # columns from which on a table is drawn without padding
 STYLES = {"kept": "green", "forgotten": "bold red", "open": "yellow", "mute": "dim", "warn": "bold yellow"}

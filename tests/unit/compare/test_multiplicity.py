@@ -53,6 +53,19 @@ def test_families_are_corrected_apart() -> None:
     assert [row.correction for row in found] == ["Holm"] * 2 + ["Benjamini-Hochberg"] * 4 + [""]
     assert [row.p_adjusted for row in found[:6]] == pytest.approx([0.02, 0.04, 0.03, 0.03, 0.001, 0.001])
     assert math.isnan(found[6].p_adjusted)
+    assert all(math.isnan(row.noninferiority_p_adjusted) for row in found)
     assert [replace(row, family="none", correction="", p_adjusted=math.nan).p_value for row in found] == [
         row.p_value for row in rows
     ]
+
+
+def test_claims_of_noninferiority_are_a_family_over_all_margins_of_the_merges() -> None:
+    rows = [
+        replace(contrast("merge", "general", "a", 0.5), noninferiority_p=0.01),
+        replace(contrast("merge", "clinical", "b", 0.5), noninferiority_p=0.02),
+        replace(contrast("clinical", "general", "a", 0.5), noninferiority_p=0.001),
+        contrast("merge", "general", "c", 0.5),
+    ]
+    found = adjust(rows, parents=("general", "clinical"), primary=[("t", "a")])
+    assert [row.noninferiority_p_adjusted for row in found[:2]] == pytest.approx([0.02, 0.02])
+    assert all(math.isnan(row.noninferiority_p_adjusted) for row in found[2:])
