@@ -36,22 +36,24 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON instead of tables.")] = False,
 ) -> None:
     """Compare models with their parents on the items that they answered; refuses different items or prompts."""
+    from suture.cli.progress import progress
     from suture.compare.compare import compare as compare_results
     from suture.compare.pairing import result_folder
     from suture.compare.requests import split_key
     from suture.compare.verdicts import write_comparison
 
     folders = {label: result_folder(folder) for label, folder in _folders(results).items()}
-    found = compare_results(
-        folders,
-        against=[label.strip() for label in against.split(",")],
-        floors=_floors(floors, folders),
-        margins=_margins(study, margin or []),
-        primary=[split_key(entry) for entry in primary] if primary else None,
-        seed=seed,
-    )
-    if replicate is not None:
-        found = replace(found, replicates=_replicates(replicate, folders, seed))
+    with progress():
+        found = compare_results(
+            folders,
+            against=[label.strip() for label in against.split(",")],
+            floors=_floors(floors, folders),
+            margins=_margins(study, margin or []),
+            primary=[split_key(entry) for entry in primary] if primary else None,
+            seed=seed,
+        )
+        if replicate is not None:
+            found = replace(found, replicates=_replicates(replicate, folders, seed))
     if out is not None:
         write_comparison(out, found)
     if as_json:

@@ -14,6 +14,7 @@ from suture.compare.contrasts import contrast_tables, recover
 from suture.compare.multiplicity import DISTANCE, adjust
 from suture.compare.pairing import (
     Table,
+    above_one,
     binary_metrics,
     check_same_items,
     column,
@@ -28,6 +29,7 @@ from suture.compare.pairing import (
 from suture.compare.requests import check_request
 from suture.compare.signatures import digest_prompts, read_signatures
 from suture.compare.verdicts import Axis, Comparison, Contrast, Margin, Recovered, Score
+from suture.events import track
 
 Results = Mapping[str, Mapping[str, Table]]
 Key = tuple[str, str]
@@ -59,9 +61,9 @@ def compare(
     check_request(tables, against, margins, declared)
     check_same_items(tables)
     signatures, differences = read_signatures(results)
-    binary = binary_metrics(tables)
-    scores = tuple(_scores(tables, binary, seed))
     trivial_tables, unmatched = match_floors({k: read_results(v) for k, v in (floors or {}).items()}, tables)
+    binary = binary_metrics(tables) - above_one(trivial_tables)
+    scores = tuple(_scores(tables, binary, seed))
     trivial = tuple(_floors(trivial_tables, scores, binary, seed))
     axes = tuple(_axes(scores, against, margins, best_floors(trivial)))
     contrasts = tuple(_contrasts(tables, against, binary, axes, margins, _chances(trivial_tables), seed))
@@ -94,18 +96,21 @@ def _contrasts(
 ) -> Iterator[Contrast]:
     stated = {(margin.task, margin.metric): margin.value for margin in margins}
     headroom = {(axis.task, axis.metric): axis.headroom for axis in axes}
-    for label, parent, task, metric in _pairs(tables, against):
-        yield contrast_tables(
-            (label, tables[label][task]),
-            (parent, tables[parent][task]),
-            task,
-            metric,
-            binary=(task, metric) in binary,
-            margin=stated.get((task, metric), math.nan),
-            headroom=headroom.get((task, metric), True),
-            chance=chances.get((task, metric), math.nan),
-            seed=seed,
-        )
+    pairs = tuple(_pairs(tables, against))
+    with track("compare", len(pairs), "contrasts") as advance:
+        for label, parent, task, metric in pairs:
+            yield contrast_tables(
+                (label, tables[label][task]),
+                (parent, tables[parent][task]),
+                task,
+                metric,
+                binary=(task, metric) in binary,
+                margin=stated.get((task, metric), math.nan),
+                headroom=headroom.get((task, metric), True),
+                chance=chances.get((task, metric), math.nan),
+                seed=seed,
+            )
+            advance(1)
 
 
 def _recovered(tables: Results, against: Sequence[str]) -> Iterator[Recovered]:

@@ -77,6 +77,17 @@ def binary_metrics(results: Mapping[str, Mapping[str, Table]]) -> frozenset[tupl
     return frozenset(key for key, binary in real.items() if binary)
 
 
+def above_one(floors: Mapping[str, Mapping[str, Table]]) -> frozenset[tuple[str, str]]:
+    """Return each (task, metric) of which a floor scores above 1: no 0/1 metric, even if every model scores 0 on it."""
+    return frozenset(
+        (task, metric)
+        for tables in floors.values()
+        for task, table in tables.items()
+        for metric in metrics_of(table)
+        if float(column(table, metric)[0].max()) > 1
+    )
+
+
 def column(table: Table, metric: str) -> tuple[Vector, tuple[str, ...]]:
     """Return the finite scores of one metric, shape (n,), and their clusters, by item id."""
     rows = [row for row in table.values() if math.isfinite(_score(row, metric))]

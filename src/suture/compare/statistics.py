@@ -28,7 +28,7 @@ from suture.compare.verdicts import Interval
 LEVEL = 0.95
 RESAMPLES = 2000
 FLIPS = 9999  # of signs: the smallest p-value is 1 in 10 000
-BLOCK = 2**22  # signs held at once
+BLOCK = 2**22  # signs or resampled clusters held at once, whatever the number of items
 FEW_CLUSTERS = 10
 Z = 1.959963984540054  # standard normal quantile at (1 + LEVEL) / 2
 
@@ -111,6 +111,7 @@ def bootstrap_interval(
             paired=True,
             vectorized=True,
             n_resamples=0 if previous else resamples,
+            batch=max(1, BLOCK // len(counts)),
             confidence_level=level,
             method=method,
             bootstrap_result=previous,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from suture.report.compact import compact_tables, noise_table
@@ -29,6 +31,7 @@ READING = (
     "smallest difference found, and margin proven, at 80 % power at this n. Lost, gained: shares of items 1→0 and 0→1; "
     "adj.: what of them is more than guessing explains. Below a verdict: p of a loss of the margin or more, and Holm's."
 )
+NARROW_COLUMNS = 6  # of intervals that fit beside one another
 WIDE = 7  # columns from which on a table is drawn without padding
 STYLES = {"kept": "green", "forgotten": "bold red", "open": "yellow", "mute": "dim", "warn": "bold yellow"}
 
@@ -45,7 +48,7 @@ def comparison_table(data: ReportData) -> RenderableType:
         Text(data.title, "bold"),
         *([Text("Synthetic records, fictional patients.", "italic")] if data.synthetic else []),
         Text(found.sentence if found else data.gate.sentence),
-        *(draw(table) for table in tables if table.rows),
+        *(draw(part) for table in tables if table.rows for part in _narrow(table)),
     )
 
 
@@ -63,7 +66,7 @@ def contrast_tables(data: ReportData) -> RenderableType:
     )
     margins = [f"Margin of {what}: {why}" for what, why in margin_lines(data)]
     return Group(
-        *(draw(table) for table in tables if table and table.rows),
+        *(draw(part) for table in tables if table and table.rows for part in _narrow(table)),
         Text(READING),
         *(Text(f"- {line}") for line in (*margins, *data.comparison.notes)),
     )
@@ -93,6 +96,24 @@ def draw(table: Table) -> RenderableType:
         cells = [_text(cell) for cell in row.cells]
         drawn.add_row(*([Text("")] if repeated else cells[:1]), *cells[1:])
     return drawn
+
+
+def _narrow(table: Table) -> Iterator[Table]:
+    """Cut a table whose cells carry intervals into parts that fit, the first column in each."""
+    wide = (
+        len(table.columns) > NARROW_COLUMNS
+        and any(cell.details for row in table.rows for cell in row.cells[1:])
+        and all(cell.number for row in table.rows for cell in row.cells[1:])
+    )
+    if not wide:
+        yield table
+        return
+    for start in range(1, len(table.columns), NARROW_COLUMNS - 1):
+        stop = start + NARROW_COLUMNS - 1
+        rows = tuple(replace(row, cells=(row.cells[0], *row.cells[start:stop])) for row in table.rows)
+        caption = table.caption if stop >= len(table.columns) else ""
+        title = table.title if start == 1 else f"{table.title}, continued"
+        yield Table(title, caption, (table.columns[0], *table.columns[start:stop]), rows)
 
 
 def _text(cell: Cell) -> Text:

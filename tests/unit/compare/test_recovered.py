@@ -127,6 +127,15 @@ def test_floors_of_other_items_are_left_out_and_noted(write: Write) -> None:
     assert found.notes == ("quiz: the floor constant answered other items and is left out.",)
 
 
+def test_a_metric_of_which_a_floor_scores_above_one_is_no_share(write: Write) -> None:
+    folders = {label: write(label, {"bleu": [0.0] * 12}) for label in ("general", "merge")}
+    (row,) = compare(folders, against=["general"]).contrasts
+    assert row.test == "exact McNemar"  # nothing tells a 0/1 metric of which all is wrong from another one
+    (row,) = compare(folders, against=["general"], floors={"copy": write("floor-copy", {"bleu": [9.0] * 12})}).contrasts
+    assert row.test == "paired permutation"
+    assert math.isnan(row.forgotten)
+
+
 def test_unscored_items_are_counted_in_a_note(write: Write) -> None:
     folders = {
         "general": write("general", {"m": [1.0, 2.0, 3.0]}),
