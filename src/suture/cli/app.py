@@ -11,8 +11,10 @@ from suture.cli.eval import evaluate
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
+from suture.cli.recipe import app as recipe
 from suture.cli.report import report
 from suture.cli.study import app as study
+from suture.cli.verify import verify
 
 app = typer.Typer(
     name="suture",
@@ -22,7 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, adapt, compare, report, digest, methods):
+for verb in (plan, merge, adapt, compare, report, digest, verify, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.add_typer(study, name="study")
+app.add_typer(recipe, name="recipe")
