@@ -130,15 +130,13 @@ def _items(contrast: Contrast, *, text: bool) -> dict[str, Any]:
 
 
 def _regression(found: Regression) -> dict[str, Any]:
-    loss = (
-        value_text(found.metric, -orientation(found.metric) * found.loss, signed=True) if isfinite(found.loss) else ""
-    )
+    change = value_text(found.metric, -orientation(found.metric) * found.loss, signed=True)
     return {
         "model": found.model,
         "against": found.against,
         "key": _key(found.task, found.metric),
         "answer": found.answer,
-        "score": loss,
+        "score": f"{change} {metric_style(found.metric).unit}".rstrip() if isfinite(found.loss) else "",
     }
 
 
