@@ -13,8 +13,8 @@ from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
 from suture.cli.recipe import app as recipe
+from suture.cli.report import report
 from suture.cli.study import app as study
-from suture.cli.study import report
 from suture.cli.verify import verify
 
 app = typer.Typer(
