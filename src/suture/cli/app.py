@@ -11,6 +11,7 @@ from suture.cli.eval import evaluate
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
+from suture.cli.score import score
 from suture.cli.study import app as study
 from suture.cli.study import report
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, adapt, compare, report, digest, methods):
+for verb in (plan, merge, adapt, score, compare, report, digest, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.add_typer(study, name="study")
