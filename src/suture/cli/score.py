@@ -57,7 +57,7 @@ def _draw(scored: Scored) -> None:
         table.add_column(column)
     for name, score in scored.scores.items():
         value = "-" if math.isnan(score.value) else f"{score.value:.2f}"
-        low, high = score.range or (score.value, score.value)
+        low, high = score.range or (0.0, 0.0)
         table.add_row(name, value, f"{low:.2f} to {high:.2f}" if low != high else "", score.signature)
     console().print(table)
     protocol = scored.protocol

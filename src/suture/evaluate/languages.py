@@ -75,5 +75,6 @@ def _draw(text: str, seed: int) -> tuple[str, bool] | Exception:
     try:
         found: list[Any] = langdetect.detect_langs(text)
     except langdetect.LangDetectException as error:
-        return error
+        nothing: Exception = error
+        return nothing
     return (str(found[0].lang), bool(found[0].prob < SURE)) if found else (UNKNOWN, True)

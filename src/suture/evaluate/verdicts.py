@@ -34,7 +34,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one answer does with one instruction; approximate says that the verifier had to be replaced by a rule."""
+    """What one answer does with one instruction.
+
+    approximate: the verifier had to be replaced by a rule, so that least is False and greatest True.
+    """
 
     instruction: str
     strict: Judged
@@ -96,9 +99,11 @@ def judge(item: Instructions, response: str, verifiers: Verifiers, languages: La
         draws = [_passes_any(check, forms)]
         if languages.unsure():
             draws += [_passes_any(check, forms) for _ in languages.further_draws()]
-        strict = _judged([draw[0] for draw in draws], [other[0] for other in others])
-        loose = _judged([draw[1] for draw in draws], [other[1] for other in others])
-        found.append(Verdict(identifier, strict, loose, identifier in verifiers.approximate))
+        approximate = identifier in verifiers.approximate
+        unknown = [False, True] if approximate else []
+        strict = _judged([draw[0] for draw in draws], [*unknown, *(other[0] for other in others)])
+        loose = _judged([draw[1] for draw in draws], [*unknown, *(other[1] for other in others)])
+        found.append(Verdict(identifier, strict, loose, approximate))
     return tuple(found)
 
 

@@ -18,7 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from suture.errors import BadInputError, MissingExtraError, Problem, UsageError
+from suture.checkpoint.digest import weights_digest
+from suture.errors import BadInputError, MissingExtraError, Problem, SutureError, UsageError
 from suture.evaluate.packaged import stay_offline
 
 VARIABLE = "SUTURE_BERTSCORE_ENCODER"
@@ -53,7 +54,8 @@ def find_encoder(folder: Path | None, layer: int | None = None) -> Encoder | Non
 def signature(encoder: Encoder) -> str:
     """Return library, version and settings."""
     libraries = f"bert_score {version('bert-score')}, transformers {version('transformers')}"
-    return f"{libraries}, F1 x 100, encoder {encoder.folder.name}, layer {encoder.layer}, no idf, not rescaled"
+    which = f"encoder {encoder.folder.name} ({_weights(encoder.folder)}), layer {encoder.layer}"
+    return f"{libraries}, F1 x 100, {which}, no idf, not rescaled"
 
 
 def scores(responses: Sequence[str], references: Sequence[str], encoder: Encoder) -> list[float]:
@@ -61,6 +63,15 @@ def scores(responses: Sequence[str], references: Sequence[str], encoder: Encoder
     with contextlib.redirect_stderr(io.StringIO()):  # it counts empty sentences one by one
         _, _, found = _scorer(encoder).score(list(responses), list(references))
     return [100.0 * float(value) for value in found]
+
+
+@cache
+def _weights(folder: Path) -> str:
+    """Return the beginning of the weights digest, for a folder's name says little."""
+    try:
+        return f"weights {weights_digest(folder)[:12]}"
+    except SutureError:
+        return "weights not digested: no safetensors"
 
 
 def _layer(folder: Path, layer: int | None) -> int:

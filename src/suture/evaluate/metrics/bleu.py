@@ -14,13 +14,13 @@ from typing import Any
 
 def signature(*, plain: bool = False) -> str:
     """Return sacreBLEU's own signature, marked as sentence-level."""
-    _scorer(plain).sentence_score("a", ["a"])  # the signature knows the number of references after a first score
+    _scorer(plain).corpus_score(["a"], [["a"]])  # the signature knows the number of references after a first score
     return f"sacrebleu, sentence-level, {_scorer(plain).get_signature()}"
 
 
 def score(response: str, reference: str, *, plain: bool = False) -> float:
     """Return the score in [0, 100]; 0 for an empty response."""
-    return float(_scorer(plain).sentence_score(response, [reference]).score)
+    return float(_scorer(plain).corpus_score([response], [[reference]]).score)  # of one: sentence_score would warn
 
 
 @cache

@@ -84,12 +84,12 @@ def _fault(item: Instructions, verifiers: Verifiers) -> str:
 
 def _other_prompts(matched: Matched) -> tuple[str, ...]:
     """Name the answers that carry a prompt of their own which is not the one of their key (2785 has two in use)."""
-    lines = [
-        found.line
-        for row, found in matched.pairs
-        if found and isinstance(found.fields.get("prompt"), str) and found.fields["prompt"] != row.fields["prompt"]
-    ]
+    lines = [found.line for row, found in matched.pairs if found and _text(found) not in ("", _text(row))]
     return (f"The prompt beside the response differs from the prompts file: {name_lines(lines)}.",) if lines else ()
+
+
+def _text(row: Row) -> str:
+    return str(row.fields.get("prompt") or "").strip()
 
 
 def _scores(verdicts: Sequence[Sequence[Verdict]], signature: str, protocol: Protocol) -> dict[str, Score]:
@@ -129,7 +129,8 @@ def _row(item: Instructions, found: Sequence[Verdict], pair: tuple[Row, Row | No
 
 
 def _is_drawn(verdict: Verdict) -> bool:
-    return any(judged.least != judged.greatest for judged in (verdict.strict, verdict.loose))
+    changes = any(judged.least != judged.greatest for judged in (verdict.strict, verdict.loose))
+    return changes and not verdict.approximate
 
 
 def _published(judged: Judged) -> bool:
