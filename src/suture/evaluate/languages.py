@@ -1,8 +1,8 @@
 """langdetect made repeatable: every draw has a seed, is remembered, and says whether another might differ.
 
 langdetect adds random smoothing in seven trials, by default without a seed: short texts change language from call to
-call. Here the first draw has seed 0; where its probability leaves doubt, nine further draws can be had, and the
-verdict of most of them taken.
+call. Here the first draw has seed 0. For a short text, or where its probability leaves doubt, nine further draws can
+be had, and the verdict of most of them taken.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 SEEDS = range(10)
-SURE = 0.99  # at or above, ten draws agreed on every text tried
+SURE, LONG = 0.99, 200  # a text of so many characters and so clear a language is the same in every draw
 UNKNOWN = "unknown"  # what langdetect says where no language has a share
 
 
@@ -77,4 +77,6 @@ def _draw(text: str, seed: int) -> tuple[str, bool] | Exception:
     except langdetect.LangDetectException as error:
         nothing: Exception = error
         return nothing
-    return (str(found[0].lang), bool(found[0].prob < SURE)) if found else (UNKNOWN, True)
+    if not found:
+        return UNKNOWN, True
+    return str(found[0].lang), bool(found[0].prob < SURE or len(text) < LONG)
