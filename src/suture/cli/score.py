@@ -34,15 +34,17 @@ def score(
 
     options = TextOptions(find_encoder(encoder, encoder_layer), tuple(metric or ()), tuple(composite or ()), composites)
     with progress():
-        scored = score_file(task, predictions, references, options)
+        scored = score_file(task, predictions, references, options, warn=_warn)
     if items is not None:
         write_items(items, scored)
-    for warning in scored.warnings:
-        typer.echo(f"warning: {warning}", err=True)
     if as_json:
         typer.echo(json.dumps(to_json(scored), ensure_ascii=False, indent=2, allow_nan=False))
     else:
         _draw(scored)
+
+
+def _warn(warning: str) -> None:
+    typer.echo(f"warning: {warning}", err=True)
 
 
 def _draw(scored: Scored) -> None:

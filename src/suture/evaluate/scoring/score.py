@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,24 +13,35 @@ from suture.evaluate.scoring.protocols import get_protocol
 from suture.evaluate.scoring.result import Scored
 from suture.evaluate.scoring.texts import TextOptions, plan, score_texts
 
+TEXT = ("prediction",)
+Warn = Callable[[str], None]
 
-def score_file(task: str, predictions: Path, references: Path, options: TextOptions | None = None) -> Scored:
+
+def score_file(
+    task: str, predictions: Path, references: Path, options: TextOptions | None = None, *, warn: Warn = lambda _: None
+) -> Scored:
     """Return the scores of `predictions` against `references` (for IFEval and IFBench the prompts).
 
-    Raises UsageError (task, metric or composite unknown), BadInputError (all that is wrong with both files, by line).
+    warn is told, before anything is computed, which lines have no partner. Raises UsageError (task, metric or composite
+    unknown), BadInputError (all that is wrong with both files, by line).
     """
     protocol = get_protocol(task)
     chosen = options or TextOptions()
-    if protocol.kind == "texts":
+    texts = protocol.kind == "texts"
+    if texts:
         plan(protocol, chosen)
-        matched = match(_checked(read_table(references, "id", ("reference",))), read_table(predictions, "id", TEXT))
-        return _warn(score_texts(protocol, matched, chosen), matched, predictions, references)
-    prompts = read_table(references, "key", ("prompt",))
-    matched = match(prompts, _read_responses(predictions, prompts))
-    return _warn(score_instructions(protocol, prompts, matched), matched, predictions, references)
-
-
-TEXT = ("prediction",)
+        asked, given = _checked(read_table(references, "id", ("reference",))), read_table(predictions, "id", TEXT)
+    else:
+        asked = read_table(references, "key", ("prompt",))
+        given = _read_responses(predictions, asked)
+    matched = match(asked, given)
+    warnings = _warnings(matched, predictions, references, texts)
+    for warning in warnings:
+        warn(warning)
+    scored = score_texts(protocol, matched, chosen) if texts else score_instructions(protocol, asked, matched)
+    for warning in scored.warnings:
+        warn(warning)
+    return replace(scored, warnings=(*warnings, *scored.warnings))
 
 
 def _checked(table: Table) -> Table:
@@ -55,13 +67,13 @@ def _read_responses(path: Path, prompts: Table) -> Table:
     return replace(by_prompt, rows=rows)
 
 
-def _warn(scored: Scored, matched: Matched, predictions: Path, references: Path) -> Scored:
-    warnings = list(scored.warnings)
+def _warnings(matched: Matched, predictions: Path, references: Path, texts: bool) -> list[str]:
+    found = []
     if matched.missing:
+        what = "scored as an empty answer" if texts else "counted as not followed"
         lines = name_lines(matched.missing)
-        what = "counted as not followed" if scored.protocol.kind != "texts" else "scored as an empty answer"
-        warnings.append(f"{len(matched.missing)} without prediction, {what}: {references.name}, {lines}.")
+        found.append(f"{len(matched.missing)} without prediction, {what}: {references.name}, {lines}.")
     if matched.extra:
         lines = name_lines(matched.extra)
-        warnings.append(f"{len(matched.extra)} predictions without reference, left out: {predictions.name}, {lines}.")
-    return replace(scored, warnings=tuple(warnings))
+        found.append(f"{len(matched.extra)} predictions without reference, left out: {predictions.name}, {lines}.")
+    return found
