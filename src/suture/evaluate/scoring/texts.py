@@ -129,11 +129,18 @@ def _compute(name: str, responses: Texts, references: Texts, options: TextOption
     if name == "bertscore_f1":
         if options.encoder is None:
             return [math.nan] * len(references), f"not computed: {bertscore.ABSENT}"
-        return bertscore.scores(responses, references, options.encoder), bertscore.signature(options.encoder)
+        with track(name, len(references), "item") as advance:
+            values = bertscore.scores(responses, references, options.encoder)
+            advance(len(references))
+        return values, bertscore.signature(options.encoder)
     plugin = plugins.find(name)
     if plugin is None:
         return [math.nan] * len(references), f"not computed: {plugins.absent(name)}"
-    return [float(value) for value in plugin.scores(list(responses), list(references))], plugin.signature()
+    values = [float(value) for value in plugin.scores(list(responses), list(references))]
+    if len(values) != len(references):
+        must = f"A metric must give one value an item, here {len(references)}."
+        raise UsageError(Problem(must, str(len(values)), f"the plug-in '{name}'"))
+    return values, plugin.signature()
 
 
 def _rouge(responses: Texts, references: Texts) -> dict[str, Column]:

@@ -127,6 +127,14 @@ def test_a_plugin_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytes
     assert (score.value, score.signature) == (3.0, "lengths 1, each item rounded to 2 decimals")
 
 
+def test_a_plugin_that_gives_too_few_values_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lengths, "scores", lambda *_: [1.0])
+    monkeypatch.setattr(EntryPoint, "load", lambda _: Lengths())
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("medcon", "anything", group)])
+    with pytest.raises(UsageError, match=r"here 2.*Got 1"):
+        score_file("open_i", *files(tmp_path, REFERENCES), TextOptions(metrics=("medcon",)))
+
+
 def test_divisions_are_cut_from_whole_notes(tmp_path: Path) -> None:
     note = "CC:\ncough\nEXAM:\n{}\nPLAN:\nrest"
     references = {"a": note.format("lungs clear"), "b": "CC:\nfever\nPLAN:\nrest"}
