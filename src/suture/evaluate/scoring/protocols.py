@@ -12,6 +12,7 @@ from suture.errors import Problem, UsageError
 
 INSTRUCTION_METRICS = ("prompt_level_strict", "inst_level_strict", "prompt_level_loose", "inst_level_loose")
 TEXT_METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "bleu", "meteor", "bertscore_f1")
+CHARACTERS = "bleu_characters"
 DEBERTA = "deberta-xlarge-mnli"
 ROBERTA = "roberta-large"
 
@@ -27,7 +28,8 @@ class Protocol:
 
     how: what is done. source: whose evaluation that is. deviations: where this program does otherwise or adds. encoder:
     the BERTScore encoder of the published numbers. division: the part of an ACI-BENCH note that is compared. decimals:
-    the published script rounds each item's score (of 100) to so many before it takes the mean.
+    the published script rounds each item's score (of 100) to so many before it takes the mean. further: scores beside
+    the usual ones.
     """
 
     task: str
@@ -38,11 +40,12 @@ class Protocol:
     encoder: str = ""
     division: str = ""
     decimals: int | None = None
+    further: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Return the names of the scores that are always printed."""
-        return TEXT_METRICS if self.kind == "texts" else INSTRUCTION_METRICS
+        return (*(TEXT_METRICS if self.kind == "texts" else INSTRUCTION_METRICS), *self.further)
 
 
 def _aci(task: str, how: str, division: str = "") -> Protocol:
@@ -135,6 +138,7 @@ _ALL = (
         ),
         ROBERTA,
         decimals=2,
+        further=(CHARACTERS,),
     ),
     _impression("mimic_cxr", "The impression of a MIMIC-CXR report, from its findings."),
     _impression("meqsum", "The short question of a consumer's health question."),

@@ -14,12 +14,11 @@ from suture.evaluate.metrics import bertscore, bleu, meteor, plugins, rouge
 from suture.evaluate.scoring import divisions
 from suture.evaluate.scoring.composites import Composite, choose, load_composites
 from suture.evaluate.scoring.inputs import Matched
-from suture.evaluate.scoring.protocols import TEXT_METRICS, Protocol
+from suture.evaluate.scoring.protocols import CHARACTERS, TEXT_METRICS, Protocol
 from suture.evaluate.scoring.result import Score, Scored
 from suture.events import track
 from suture.strict_yaml import nearest
 
-CHARACTERS = "bleu_characters"
 Texts = Sequence[str]
 Column = tuple[list[float], str]
 
@@ -55,8 +54,7 @@ def plan(protocol: Protocol, options: TextOptions) -> Wanted:
     )
     chosen = choose(options.composites, load_composites(options.composite_file), known)
     needed = [metric for composite in chosen for metric in composite.metrics]
-    own = (*protocol.metrics, CHARACTERS) if protocol.task == "mimic_bhc" else protocol.metrics
-    return Wanted(tuple(dict.fromkeys([*own, *options.metrics, *needed])), tuple(chosen))
+    return Wanted(tuple(dict.fromkeys([*protocol.metrics, *options.metrics, *needed])), tuple(chosen))
 
 
 def score_texts(protocol: Protocol, matched: Matched, options: TextOptions) -> Scored:
@@ -67,6 +65,8 @@ def score_texts(protocol: Protocol, matched: Matched, options: TextOptions) -> S
     about: dict[str, Any] = {}
     if protocol.division:
         references, responses, about = _divided(references, responses, protocol.division)
+        # Two texts that lack a division agree fully; an answer that is not there agrees with nothing.
+        responses = [text if found else "" for text, (_, found) in zip(responses, matched.pairs, strict=True)]
     raw = _columns(wanted, responses, references, options)
     columns = {name: _rounded(column, protocol.decimals) for name, column in raw.items()}
     scores = {name: Score(_mean(values), signature) for name, (values, signature) in columns.items()}

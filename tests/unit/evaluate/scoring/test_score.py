@@ -148,6 +148,13 @@ def test_divisions_are_cut_from_whole_notes(tmp_path: Path) -> None:
     assert whole.scores["rouge1"].value == pytest.approx((100 * 6 / 7 + 100 * 2 / 4) / 2)
 
 
+def test_a_missing_prediction_does_not_agree_on_a_division_that_is_not_there(tmp_path: Path) -> None:
+    references = {"a": "CC:\ncough\nEXAM:\nclear", "b": "CC:\nfever\nPLAN:\nrest", "c": "CC:\npain\nPLAN:\nrest"}
+    predictions = {"a": references["a"], "b": references["b"]}
+    scored = score_file("aci_bench_objective_exam", *files(tmp_path, predictions, references))
+    assert [item["rouge1"] for item in scored.items] == [100.0, 100.0, 0.0]
+
+
 def test_texts_of_a_division_are_taken_as_they_are(tmp_path: Path) -> None:
     references = {"a": "EXAM:\nlungs clear", "b": "Abdomen soft."}
     scored = score_file("aci_bench_objective_exam", *files(tmp_path, references, references))
