@@ -22,6 +22,7 @@ ORDER = [
     "plan",
     "merge",
     "live",
+    "audit",
     "inspect",
     "verify",
     "data",
@@ -31,6 +32,7 @@ ORDER = [
     "compare",
     "report",
     "study",
+    "search",
     "cli",
     "testing",
 ]
