@@ -16,7 +16,7 @@ from typing import Any
 from suture.checkpoint.load import load_model
 from suture.checkpoint.parameters import ParameterSink
 from suture.checkpoint.reader import TensorReader
-from suture.errors import NumericError, Problem, UsageError, refuse
+from suture.errors import IncompatibleError, NumericError, Problem, UsageError, refuse
 from suture.merge.record import TensorRecords, numeric_problems, shares
 from suture.merge.streaming import merge_into
 from suture.plan import Plan, make_plan
@@ -37,9 +37,10 @@ class LiveMerge:
         Raises what make_plan raises, and UsageError for a recipe of slices, which no loaded model fits.
         """
         self.plan = make_plan(recipe, online=online)
-        self._grams: dict[str, Any] = {}
+        self._grams: dict[tuple[str, ...], dict[str, Any]] = {}
         self._stack = ExitStack()
-        self._readers = [self._stack.enter_context(TensorReader(c)) for c in self.plan.checkpoints]
+        self._readers: dict[Path, TensorReader] = {}
+        self._opened(self.plan)
         held = dtype or self.plan.out_dtype or "float32"
         self.model, self.tokenizer = load_model(self.plan.donor_folder, dtype=held, device=device)
         self._sink = ParameterSink(self.model, self.plan.jobs)
@@ -62,16 +63,41 @@ class LiveMerge:
         UsageError for parameters that the method does not take, NumericError for values that are not finite, and
         IntegrityError where a parent changed; the model is then half merged, and must be merged again.
         """
-        plan = self._with(parameters)
+        return self._run(self._with(parameters), workers)
+
+    def merge_as(self, recipe: Recipe, *, workers: int | None = None) -> float | None:
+        """Merge by another recipe of whatever method and models, and return the realised coefficient.
+
+        The output must have the tensors of the recipe that was opened; the tokenizer stays the one that was loaded.
+        Raises IncompatibleError where it does not, and what `merge` and make_plan raise.
+        """
+        plan = make_plan(recipe)
+        mine, its = ({job.name: (job.dtype, job.shape) for job in p.jobs} for p in (self.plan, plan))
+        if mine != its:
+            odd = sorted(name for name in mine.keys() | its.keys() if mine.get(name) != its.get(name))
+            must = "A live merge must make the tensors of the model that is loaded."
+            raise IncompatibleError(Problem(must, f"{len(odd)} others, the first {odd[0]}", "recipe"))
+        return self._run(plan, workers)
+
+    def _run(self, plan: Plan, workers: int | None) -> float | None:
         records = {job.name: TensorRecords() for job in plan.jobs}
+        readers = self._opened(plan)
+        grams = self._grams.setdefault((plan.recipe.merge_method, *plan.inputs, *_listed(plan.recipe)), {})
         self._sink.begin()
-        merge_into(plan, self._readers, self._sink, records, workers=workers, grams=self._grams)
+        merge_into(plan, readers, self._sink, records, workers=workers, grams=grams)
         self._sink.finish()
         refuse(NumericError, numeric_problems(plan, records, allow=()))
-        for reader in self._readers:
+        for reader in readers:
             reader.check_unchanged()
         self.realised = _realised(plan, records)
         return self.realised
+
+    def _opened(self, plan: Plan) -> list[TensorReader]:
+        """The readers of the plan's checkpoints, each opened once."""
+        for checkpoint in plan.checkpoints:
+            if checkpoint.path not in self._readers:
+                self._readers[checkpoint.path] = self._stack.enter_context(TensorReader(checkpoint))
+        return [self._readers[checkpoint.path] for checkpoint in plan.checkpoints]
 
     def _with(self, parameters: Mapping[str, Any]) -> Plan:
         """The plan for other parameters: of the same parents, so the same headers."""
@@ -132,6 +158,11 @@ def fingerprint(model: Any) -> tuple[float, ...]:
     with torch.no_grad():
         logs = torch.log_softmax(model(ids).logits[0, :-1].float(), dim=-1)
     return tuple(logs.gather(1, ids[0, 1:, None])[:, 0].tolist())
+
+
+def _listed(recipe: Recipe) -> list[str]:
+    """The models in the order of each section: Gram matrices are kept for one order of inputs."""
+    return [entry.model for section in recipe.sections for entry in section.entries]
 
 
 def _realised(plan: Plan, records: Mapping[str, TensorRecords]) -> float | None:

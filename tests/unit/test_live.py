@@ -144,3 +144,23 @@ def test_another_model_is_refused(pairs: dict[str, list[Path]]) -> None:
     other = AutoModelForCausalLM.from_pretrained(pairs["mixture"][0])
     with pytest.raises(IncompatibleError, match=r"reach a parameter|must have its shape"):
         ParameterSink(other, plan.jobs)
+
+
+def test_another_method_in_the_same_model_equals_its_own_merge(pairs: dict[str, list[Path]], tmp_path: Path) -> None:
+    first = recipe_of(pairs["tied"], "linear", "bfloat16")
+    others = [recipe_of(pairs["tied"], "slerp", "bfloat16", t=t) for t in (0.3, 0.6)]
+    others += [recipe_of(pairs["tied"], "ties", "bfloat16", density=0.4), first]
+    with LiveMerge(first) as live:
+        for number, recipe in enumerate(others):
+            live.merge_as(recipe)
+            written = tmp_path / f"{number}"
+            execute(make_plan(recipe), written, sync=False)
+            loaded = AutoModelForCausalLM.from_pretrained(written, dtype=torch.bfloat16)
+            held = live.model.state_dict()
+            assert all(torch.equal(held[name], tensor) for name, tensor in loaded.state_dict().items())
+
+
+def test_a_recipe_of_other_tensors_is_refused_live(pairs: dict[str, list[Path]], tmp_path: Path) -> None:
+    other = [tiny_model(tmp_path / f"{i}", seed=i, hidden=32, dtype="bfloat16") for i in range(2)]
+    with LiveMerge(recipe_of(pairs["tied"], "linear", "bfloat16")) as live, pytest.raises(IncompatibleError):
+        live.merge_as(recipe_of(other, "linear", "bfloat16"))

@@ -98,12 +98,12 @@ class Outcome:
     items_read: int
 
 
-# Scores of one candidate on the items [start, end) of an objective, given by its position.
-Oracle = Callable[[Sequence[str], int, int, int], Sequence[Vector]]
+# oracle(names, start, end): for each name, one array of scores for each objective k, of its items start[k] to end[k].
+Oracle = Callable[[Sequence[str], Sequence[int], Sequence[int]], Sequence[Sequence[Vector]]]
 
 
 def race(candidates: Sequence[str], objectives: Sequence[Objective], oracle: Oracle, rules: Rules) -> Outcome:
-    """Race `candidates`; `oracle(names, objective, start, end)` gives one array of scores for each name.
+    """Race `candidates`, whose scores `oracle` gives.
 
     Deterministic: the same scores make the same race. Ties go to the candidate that is named first. Raises UsageError
     for no candidates, and for a budget that does not pay for the first look.
@@ -139,7 +139,7 @@ class _Race:
         self.scores: list[list[Vector]] = [[np.empty(0) for _ in objectives] for _ in names]
         self.spent = 0
         self.fates: dict[int, Fate] = {}
-        self.slots = [_Clusters(o) for o in objectives]
+        self.clusters = [np.asarray(o.clusters) for o in objectives]
         total = max(rules.rivals, len(names))
         pairs = total - 1 if rules.goal == "best" else total * (total - 1)
         self.level = (1 - rules.confidence) / max(1, pairs * len(self.sizes))
@@ -152,10 +152,10 @@ class _Race:
             if not self._afford(look, cost):
                 break
             last = look
-            for k in range(len(self.objectives)):
-                names = [self.names[i] for i in self.active]
-                for i, found in zip(self.active, self.oracle(names, k, before[k], size[k]), strict=True):
-                    self.scores[i][k] = np.concatenate([self.scores[i][k], np.asarray(found, dtype=np.float64)])
+            names = [self.names[i] for i in self.active]
+            for i, found in zip(self.active, self.oracle(names, before, size), strict=True):
+                joined = zip(self.scores[i], found, strict=True)
+                self.scores[i] = [np.concatenate([old, np.asarray(new, dtype=np.float64)]) for old, new in joined]
             self.spent += cost * len(self.active)
             before = size
             self._rule_out(look, size)
@@ -193,7 +193,7 @@ class _Race:
         active = self.active
         if len(active) < 2:
             return
-        clusters = [slot.first(n) for slot, n in zip(self.slots, size, strict=True)]
+        clusters = [names[:n] for names, n in zip(self.clusters, size, strict=True)]
         scores = [np.stack([self.scores[i][k] for i in active]) for k in range(len(self.objectives))]
         if self.rules.goal == "best":
             kinds = [[(k, o.worth) for k, o in enumerate(self.objectives)]]
@@ -222,16 +222,6 @@ class _Race:
     def _fate(self, i: int, state: Literal["left", "ruled out", "set aside"], look: int, by: str = "") -> Fate:
         read = tuple(len(s) for s in self.scores[i])
         return Fate(state, look, read, tuple(float(s.mean()) for s in self.scores[i]), self._value(i), by)
-
-
-class _Clusters:
-    """The clusters of one objective's items as text, cut to what was read."""
-
-    def __init__(self, objective: Objective) -> None:
-        self._names = np.asarray(objective.clusters)
-
-    def first(self, n: int) -> NDArray[np.str_]:
-        return self._names[:n]
 
 
 def paired_bounds(parts: Sequence[tuple[Vector, NDArray[np.str_]]], bound: float) -> Vector:
