@@ -15,6 +15,7 @@ from suture.cli.plan import plan
 from suture.cli.recipe import app as recipe
 from suture.cli.report import report
 from suture.cli.score import score
+from suture.cli.search import search
 from suture.cli.study import app as study
 from suture.cli.verify import verify
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, inspect, adapt, score, compare, report, digest, verify, methods):
+for verb in (plan, merge, inspect, adapt, score, compare, search, report, digest, verify, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.add_typer(study, name="study")

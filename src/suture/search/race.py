@@ -16,9 +16,9 @@ objectives counted once. The t bound is exact for Gaussian differences of cluste
 checked by simulation, not proven for every distribution. The bound is about the population that the items were drawn
 from, so it is wider than one for the best on the development split alone.
 
-Where a budget does not pay for a look at all that are left, the lower half of them by the weighted sum is *set aside*,
-with no confidence claimed (sequential halving, Karnin, Koren and Somekh 2013): each look gets an equal share of what is
-left of the budget.
+Where a budget does not pay for a look at all that are left, the last of them by the weighted sum are *set aside*, with
+no confidence claimed: each look gets an equal share of what is left of the budget, as in sequential halving (Karnin,
+Koren and Somekh 2013).
 """
 
 from __future__ import annotations
@@ -102,13 +102,20 @@ class Outcome:
 Oracle = Callable[[Sequence[str], Sequence[int], Sequence[int]], Sequence[Sequence[Vector]]]
 
 
-def race(candidates: Sequence[str], objectives: Sequence[Objective], oracle: Oracle, rules: Rules) -> Outcome:
-    """Race `candidates`, whose scores `oracle` gives.
+def race(
+    candidates: Sequence[str],
+    objectives: Sequence[Objective],
+    oracle: Oracle,
+    rules: Rules,
+    *,
+    known: Mapping[str, Sequence[int]] | None = None,
+) -> Outcome:
+    """Race `candidates`, whose scores `oracle` gives. known: items already read, by name, which cost nothing more.
 
     Deterministic: the same scores make the same race. Ties go to the candidate that is named first. Raises UsageError
     for no candidates, and for a budget that does not pay for the first look.
     """
-    return _Race(candidates, objectives, oracle, rules).run()
+    return _Race(candidates, objectives, oracle, rules, known or {}).run()
 
 
 def look_sizes(objectives: Sequence[Objective], looks: int) -> list[tuple[int, ...]]:
@@ -130,13 +137,21 @@ def _fewest(objective: Objective) -> int:
 
 
 class _Race:
-    def __init__(self, names: Sequence[str], objectives: Sequence[Objective], oracle: Oracle, rules: Rules) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        objectives: Sequence[Objective],
+        oracle: Oracle,
+        rules: Rules,
+        known: Mapping[str, Sequence[int]],
+    ) -> None:
         if not names or not objectives or any(not o.clusters for o in objectives):
             raise UsageError(Problem("A race needs candidates, objectives and items.", "none", "race"))
         self.names, self.objectives, self.oracle, self.rules = list(names), objectives, oracle, rules
         self.sizes = look_sizes(objectives, rules.looks)
         self.active = list(range(len(names)))
         self.scores: list[list[Vector]] = [[np.empty(0) for _ in objectives] for _ in names]
+        self.known = [tuple(known.get(name, (0,) * len(objectives))) for name in names]
         self.spent = 0
         self.fates: dict[int, Fate] = {}
         self.clusters = [np.asarray(o.clusters) for o in objectives]
@@ -148,15 +163,15 @@ class _Race:
         before = (0,) * len(self.objectives)
         last = 0
         for look, size in enumerate(self.sizes):
-            cost = sum(size) - sum(before)
-            if not self._afford(look, cost):
+            costs = [_cost(before, size, known) for known in self.known]
+            if not self._afford(look, costs):
                 break
             last = look
             names = [self.names[i] for i in self.active]
             for i, found in zip(self.active, self.oracle(names, before, size), strict=True):
                 joined = zip(self.scores[i], found, strict=True)
                 self.scores[i] = [np.concatenate([old, np.asarray(new, dtype=np.float64)]) for old, new in joined]
-            self.spent += cost * len(self.active)
+            self.spent += sum(costs[i] for i in self.active)
             before = size
             self._rule_out(look, size)
             if len(self.active) == 1:
@@ -167,21 +182,22 @@ class _Race:
         named = {self.names[i]: self.fates[i] for i in range(len(self.names))}
         return Outcome(named, self.names[leader], self.spent)
 
-    def _afford(self, look: int, cost: int) -> bool:
+    def _afford(self, look: int, costs: Sequence[int]) -> bool:
         """Set aside what this look's share of the budget does not pay for; say whether there is a look to take."""
         if self.rules.budget is None:
             return True
         left = self.rules.budget - self.spent
         if look == 0:
-            if cost * len(self.active) > left:
-                must = f"The budget must pay for a first look at all candidates: {cost * len(self.active):,} items."
+            needed = sum(costs)
+            if needed > left:
+                must = f"The budget must pay for a first look at all candidates: {needed:,} items."
                 raise UsageError(Problem(must, f"{left:,} items", "items", "Allow more items or fewer candidates."))
             return True
-        share = left / (len(self.sizes) - look)
-        keep = min(len(self.active), max(2, int(share // cost)))
-        if keep * cost > left:
-            return False
         ranked = self._ranked()
+        summed = np.cumsum([costs[i] for i in ranked])
+        keep = min(len(ranked), max(2, int((summed <= left / (len(self.sizes) - look)).sum())))
+        if summed[keep - 1] > left:
+            return False
         for i in ranked[keep:]:
             self.fates[i] = self._fate(i, "set aside", look - 1)
         self.active = sorted(ranked[:keep])
@@ -222,6 +238,11 @@ class _Race:
     def _fate(self, i: int, state: Literal["left", "ruled out", "set aside"], look: int, by: str = "") -> Fate:
         read = tuple(len(s) for s in self.scores[i])
         return Fate(state, look, read, tuple(float(s.mean()) for s in self.scores[i]), self._value(i), by)
+
+
+def _cost(before: Sequence[int], size: Sequence[int], known: Sequence[int]) -> int:
+    """Items that a candidate must still read for a look."""
+    return sum(max(0, end - max(start, had)) for start, end, had in zip(before, size, known, strict=True))
 
 
 def paired_bounds(parts: Sequence[tuple[Vector, NDArray[np.str_]]], bound: float) -> Vector:

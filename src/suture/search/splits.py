@@ -1,0 +1,105 @@
+"""The items of a search: a development split, read in one drawn order, and a test split that shares no cluster with it.
+
+Which side a cluster (encounter, topic) falls on is decided by a digest of the seed and its name, so that tasks made
+from the same encounters are divided alike.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from suture.data.records import digest_items
+from suture.errors import Problem, UsageError, refuse
+from suture.search.race import FEWEST_CLUSTERS
+from suture.search.space import Goal, Space
+from suture.study.texts import own_workload
+from suture.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One objective with its items; `dev` stands in the order in which items are read."""
+
+    goal: Goal
+    task: Task
+    dev: tuple[Any, ...]
+    test: tuple[Any, ...]
+
+    @property
+    def dev_clusters(self) -> tuple[str, ...]:
+        """The cluster of each development item."""
+        return tuple(cluster_of(item) for item in self.dev)
+
+    @property
+    def test_clusters(self) -> tuple[str, ...]:
+        """The cluster of each test item."""
+        return tuple(cluster_of(item) for item in self.test)
+
+
+def cluster_of(item: Any) -> str:
+    """Return the topic of a contrast pair, the encounter of other items; items without one stand alone."""
+    return str(getattr(item, "topic", "") or getattr(item, "encounter", "") or item.id)
+
+
+def measured(space: Space) -> tuple[Measured, ...]:
+    """Read and divide the items of all objectives. Raises UsageError for splits that are too small or that overlap."""
+    found = tuple(_measured(space, goal) for goal in space.objectives)
+    problems = []
+    for one in found:
+        for name, items in (("development", one.dev), ("test", one.test)):
+            clusters = len({cluster_of(item) for item in items})
+            if clusters < FEWEST_CLUSTERS:
+                must = f"The {name} split must have items of at least {FEWEST_CLUSTERS} encounters or topics."
+                do = "Give more items, or another share 'dev'."
+                problems.append(Problem(must, str(clusters), f"objectives, {one.goal.name}", do))
+    dev = {cluster_of(item) for one in found for item in one.dev}
+    for one in found:
+        shared = dev & {cluster_of(item) for item in one.test}
+        if shared:
+            must = "The test split must share no encounter or topic with the development split."
+            problems.append(Problem(must, f"{len(shared)} shared", f"objectives, {one.goal.name}"))
+    refuse(UsageError, problems)
+    return found
+
+
+def split_digest(found: Sequence[Measured], *, test: bool) -> str:
+    """Return the BLAKE3 of all items of one split and of the tasks that read them, whatever their order."""
+    lines = []
+    for one in found:
+        items = sorted(one.test if test else one.dev, key=lambda item: item.id)
+        task = blake3(repr(sorted(asdict(one.task).items())).encode()).hexdigest()
+        lines.append(f"{one.goal.name}\t{task}\t{digest_items(items)}")
+    return blake3("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _measured(space: Space, goal: Goal) -> Measured:
+    load = own_workload(goal.task, goal.items or "", data=space.data)
+    items = _unique(goal, list(load.items))
+    if goal.test_items is not None:
+        test = _unique(goal, list(own_workload(goal.task, goal.test_items, data=space.data).items))
+        dev = items
+    else:
+        dev = [item for item in items if _part(space.seed, "split", cluster_of(item)) < space.dev]
+        chosen = {item.id for item in dev}
+        test = [item for item in items if item.id not in chosen]
+    drawn = sorted(dev, key=lambda item: (_part(space.seed, "order", item.id), item.id))
+    return Measured(goal, load.task, tuple(drawn), tuple(test))
+
+
+def _unique(goal: Goal, items: list[Any]) -> list[Any]:
+    twice = sum(count > 1 for count in Counter(item.id for item in items).values())
+    if twice:
+        where = str(Path(goal.items or goal.task))
+        raise UsageError(Problem("Each item must have an id of its own.", f"{twice} ids twice", where))
+    return items
+
+
+def _part(seed: int, what: str, name: str) -> float:
+    """A number in [0, 1) drawn by the digest of its arguments."""
+    return int.from_bytes(blake3(f"{seed}\0{what}\0{name}".encode()).digest()[:8], "big") / 2**64

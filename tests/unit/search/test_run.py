@@ -1,0 +1,217 @@
+"""Whole searches on tiny random models: found, resumed, shared by two processes, refused, and counted in the log."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from suture.audit import OPENED, AuditLog
+from suture.data.records import Record, write_items
+from suture.errors import IncompatibleError, IntegrityError, UsageError
+from suture.recipe import load_recipe
+from suture.search import probe
+from suture.search.run import search
+from suture.search.space import Space, load_space
+from suture.testing.tiny import tiny_model
+
+pytest.importorskip("optuna")
+SECRET = "xylophone"
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("given")
+    records = [
+        Record(f"r{k}", "clinic", f"e{k}", "note", "", f"{SECRET} cough {k % 7} and fever {k}.", "test", "Apache-2.0")
+        for k in range(60)
+    ]
+    write_items(folder / "items.jsonl", records)
+    return {
+        "items": folder / "items.jsonl",
+        "general": tiny_model(folder / "general", seed=1),
+        "clinical": tiny_model(folder / "clinical", seed=2),
+    }
+
+
+def space(given: dict[str, Path], folder: Path, **changes: Any) -> Space:
+    path = folder / "space.yaml"
+    basic = {
+        "name": "tiny",
+        "recipe": {"general": str(given["general"]), "clinical": str(given["clinical"]), "dtype": "float32"},
+        "methods": ["linear"],
+        "vary": {"coefficient": {"step": 0.25}},
+        "objectives": [{"task": "clinic_likelihood", "items": str(given["items"])}],
+        "candidates": 5,
+        "looks": 3,
+    }
+    path.write_text(yaml.safe_dump(basic | changes))
+    return load_space(path)
+
+
+def events(out: Path) -> list[str]:
+    return [entry.event for entry in AuditLog(out / "audit.jsonl").verify()]
+
+
+def test_a_grid_is_raced_and_the_test_split_opened_once(given: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = search(space(given, tmp_path), out)
+    states = [candidate["state"] for candidate in result["candidates"]]
+    assert len(states) == 5
+    assert states.count("left") >= 1
+    best = max((c for c in result["candidates"] if c["state"] == "left"), key=lambda c: c["value"])
+    assert result["recommended"]["digest"] == best["digest"]
+    assert result["test"]["opening"] == 1
+    assert {row["parent"] for row in result["test"]["recommended_against_parents"]} == {"general", "clinical"}
+    assert len(result["sensitivity"][0]["points"]) == 5
+    recipe = load_recipe(out / "recommended.yaml")
+    listed = [entry.parameters["weight"].written() for entry in recipe.models or ()]
+    assert listed[1] == result["recommended"]["point"]["coefficient"]
+    assert events(out) == ["search started", OPENED, "search finished"]
+    assert search(space(given, tmp_path), out) == result
+    assert events(out) == ["search started", OPENED, "search finished"]
+
+
+def test_scores_are_those_of_the_written_merge(given: dict[str, Path], tmp_path: Path) -> None:
+    from suture.evaluate.items import read_rows
+    from suture.merge import execute
+    from suture.plan import make_plan
+    from suture.study.evaluation import evaluate_tasks
+
+    out = tmp_path / "out"
+    result = search(space(given, tmp_path), out, test=False)
+    execute(make_plan(load_recipe(out / "recommended.yaml")), tmp_path / "model", sync=False)
+    folder = evaluate_tasks(tmp_path / "model", [f"clinic_likelihood={given['items']}"], tmp_path / "results")
+    written = {row.item_id: row.scores["log_likelihood"] for row in read_rows(folder / "clinic_likelihood")}
+    kept = probe.Kept(out / "candidates").read(result["recommended"]["digest"], "clinic_likelihood")
+    assert kept
+    assert all(scores["log_likelihood"] == pytest.approx(written[item], abs=1e-5) for item, scores in kept.items())
+
+
+def test_no_text_and_no_open_file(given: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    search(space(given, tmp_path), out)
+    for path in [path for path in out.rglob("*") if path.is_file()]:
+        assert path.stat().st_mode & 0o077 == 0, path
+        assert SECRET.encode() not in path.read_bytes()
+
+
+def test_a_stopped_search_reads_nothing_twice(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    read = probe.read_items
+
+    def counted(engine: Any, one: Any, items: Any, digest: str) -> Any:
+        if len(asked) > 40 and limited:
+            raise KeyboardInterrupt
+        asked.extend((digest, item.id) for item in items)
+        return read(engine, one, items, digest)
+
+    monkeypatch.setattr(probe, "read_items", counted)
+    limited = True
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        search(space(given, tmp_path), out)
+    limited = False
+    resumed = search(space(given, tmp_path), out)
+    assert len(asked) == len(set(asked))
+    whole = search(space(given, tmp_path), tmp_path / "whole")
+    assert [c["digest"] for c in resumed["candidates"]] == [c["digest"] for c in whole["candidates"]]
+    assert resumed["recommended"]["digest"] == whole["recommended"]["digest"]
+
+
+def test_a_look_at_the_test_that_was_stopped_is_not_a_second_one(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from suture.search import run
+
+    out = tmp_path / "out"
+    tiny = space(given, tmp_path)
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "result_of", stop)
+        with pytest.raises(KeyboardInterrupt):
+            search(tiny, out)
+    assert events(out).count(OPENED) == 1
+    assert search(space(given, tmp_path), out)["test"]["opening"] == 1
+    assert events(out).count(OPENED) == 1
+
+
+def test_another_search_of_the_same_test_needs_a_reason(given: dict[str, Path], tmp_path: Path) -> None:
+    log = tmp_path / "team.jsonl"
+    search(space(given, tmp_path), tmp_path / "one", audit=log)
+    other = space(given, tmp_path, vary={"coefficient": {"step": 0.5}}, candidates=3)
+    with pytest.raises(UsageError, match="opening 2"):
+        search(other, tmp_path / "two", audit=log)
+    assert search(other, tmp_path / "two", audit=log, reason="a coarser grid")["test"]["opening"] == 2
+
+
+def test_a_journal_of_another_space_is_refused_by_name(given: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    search(space(given, tmp_path), out, test=False)
+    with pytest.raises(IncompatibleError, match="'tiny' with another space"):
+        search(space(given, tmp_path, looks=2), out, test=False)
+    with pytest.raises(IncompatibleError, match="the space 'tiny'"):
+        search(space(given, tmp_path, name="other"), out, test=False)
+
+
+def test_a_broken_log_stops_the_search(given: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    search(space(given, tmp_path), out)
+    log = out / "audit.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"items":', b'"itemz":', 1))
+    with pytest.raises(IntegrityError, match="line 2"):
+        search(space(given, tmp_path), out)
+
+
+def test_a_sampler_proposes_in_batches(given: dict[str, Path], tmp_path: Path) -> None:
+    vary = {"coefficient": {"anchors": 2, "filters": ["self_attn"]}}
+    changes = {"methods": ["linear", "slerp"], "vary": vary, "candidates": 8, "batches": 2, "items": 0.6}
+    result = search(space(given, tmp_path, **changes), tmp_path / "out", test=False)
+    again = search(space(given, tmp_path, **changes), tmp_path / "again", test=False)
+    assert [c["point"] for c in result["candidates"]] == [c["point"] for c in again["candidates"]]
+    assert len(result["candidates"]) == 8
+    assert result["share_of_items_read"] <= 0.6
+    assert {c["point"]["method"] for c in result["candidates"]} == {"linear", "slerp"}
+
+
+def test_two_objectives_make_a_front(given: dict[str, Path], tmp_path: Path) -> None:
+    objectives = [
+        {"task": "clinic_likelihood", "items": str(given["items"]), "unit": 1.0},
+        {"task": "clinic_likelihood", "items": str(given["items"]), "direction": "less", "unit": 1.0},
+    ]
+    with pytest.raises(UsageError, match="named once"):
+        space(given, tmp_path, objectives=objectives)
+    objectives[1] = {"task": "mts_likelihood", "items": str(given["items"]), "direction": "less", "unit": 1.0}
+    found = search(space(given, tmp_path, objectives=objectives, goal="front"), tmp_path / "out", test=False)
+    assert {candidate["state"] for candidate in found["candidates"]} == {"left"}
+    assert len(found["front"]) == 5
+
+
+def _worker(path: str, out: str) -> None:
+    search(load_space(Path(path)), Path(out))
+
+
+def test_two_processes_share_one_search(given: dict[str, Path], tmp_path: Path) -> None:
+    space(given, tmp_path)
+    out = tmp_path / "out"
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_worker, args=(str(tmp_path / "space.yaml"), str(out))) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert events(out).count(OPENED) == 1
+    alone = search(space(given, tmp_path), tmp_path / "alone")
+    both = json.loads((out / "result.json").read_text())
+    assert both["recommended"] == alone["recommended"]
+    assert both["items_read"] == alone["items_read"]
