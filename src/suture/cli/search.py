@@ -54,7 +54,7 @@ def _table(title: str, *columns: str) -> Any:
 
     table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "candidate")
     return table
 
 
@@ -63,15 +63,19 @@ def _candidates(found: dict[str, Any]) -> Any:
 
     names = [objective["name"] for objective in found["objectives"]]
     share = f"{found['share_of_items_read']:.0%} of all items read"
-    table = _table(f"Candidates, {share}", "candidate", "value", *names, "items", "state")
-    ranked = sorted(found["candidates"], key=lambda one: -one.get("value", float("-inf")))
+    table = _table(f"Candidates, {share}", "candidate", "behind", *names, "items", "state")
+    order = ["left", "set aside", "ruled out", "failed"]
+    ranked = sorted(
+        found["candidates"],
+        key=lambda one: (order.index(one["state"]), -one.get("look", 0), -one.get("against_leader", 0)),
+    )
     for one in ranked:
         if one["state"] == "failed":
             table.add_row(describe(one["point"]), "", *["" for _ in names], "", "not a number")
             continue
         state = f"ruled out by {one['by']}" if one["by"] else one["state"]
         means = [f"{mean:.4g}" for mean in one["means"]]
-        table.add_row(describe(one["point"]), f"{one['value']:.3f}", *means, str(sum(one["read"])), state)
+        table.add_row(describe(one["point"]), f"{one['against_leader']:+.3f}", *means, str(sum(one["read"])), state)
     return table
 
 

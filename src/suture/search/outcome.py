@@ -36,12 +36,22 @@ class Found:
     leader: str
     failed: tuple[str, ...]
     items_read: int
+    items_of_parents: int
 
     @property
     def left(self) -> tuple[str, ...]:
         """Candidates that were read to the end of their race and not ruled out, the best value first."""
         names = [name for name, fate in self.fates.items() if fate.state == "left"]
         return tuple(sorted(names, key=lambda name: (name != self.leader, -self.fates[name].value, name)))
+
+    @property
+    def worths(self) -> list[float]:
+        """What one unit of each metric adds to a candidate's value."""
+        return [one.goal.sign * one.goal.weight / unit for one, unit in zip(self.measured, self.units, strict=True)]
+
+    def behind(self, name: str) -> float:
+        """Return the value of a candidate minus the leader's, on the items that both have read."""
+        return sum(ahead(self.scores[name], self.scores[self.leader], self.worths))
 
     @property
     def finalists(self) -> tuple[str, ...]:
@@ -58,6 +68,15 @@ class Tested:
     parents: Mapping[str, Sequence[Vector]]
 
 
+def ahead(scores: Sequence[Vector], against: Sequence[Vector], worths: Sequence[float]) -> list[float]:
+    """Return worth times the paired difference of means of each objective, on the items that both have read."""
+    found = []
+    for own, other, worth in zip(scores, against, worths, strict=True):
+        n = min(len(own), len(other))
+        found.append(worth * float(np.mean(own[:n] - other[:n])))
+    return found
+
+
 def result_of(found: Found, tested: Tested | None) -> dict[str, Any]:
     """Return the content of result.json; docs/search.md names its keys."""
     better = [one.goal.sign for one in found.measured]
@@ -72,6 +91,7 @@ def result_of(found: Found, tested: Tested | None) -> dict[str, Any]:
         "confidence": found.space.confidence,
         "objectives": [_objective(one, unit) for one, unit in zip(found.measured, found.units, strict=True)],
         "items_read": found.items_read,
+        "items_read_of_parents": found.items_of_parents,
         "share_of_items_read": found.items_read / pairs,
         "candidates": [_candidate(found, name) for name in found.points],
         "front": [_measured_on(found, name) for name in standing],
@@ -119,7 +139,7 @@ def reason(found: Found, standing: Sequence[str]) -> str:
 
 
 def sensitivity(found: Found) -> list[dict[str, Any]]:
-    """Return for each dimension what of its range is left, and the value of every candidate along it.
+    """Return for each dimension what of its range is left, and how every candidate along it stands.
 
     flat: whether what is left spans at least a quarter of what was tried; null where nothing was tried but one value,
     or candidates were set aside without a claim.
@@ -130,7 +150,7 @@ def sensitivity(found: Found) -> list[dict[str, Any]]:
         name = dimension.name
         tried = {digest: point[name] for digest, point in found.points.items() if name in point}
         points = [
-            {"at": at, "value": found.fates[digest].value, "state": found.fates[digest].state}
+            {"at": at, "against_leader": found.behind(digest), "state": found.fates[digest].state}
             for digest, at in sorted(tried.items(), key=lambda item: str(item[1]))
             if digest in found.fates
         ]
@@ -181,7 +201,7 @@ def _candidate(found: Found, name: str) -> dict[str, Any]:
         "look": fate.look,
         "read": list(fate.read),
         "means": list(fate.means),
-        "value": fate.value,
+        "against_leader": found.behind(name),
         "by": fate.by[:SHORT],
     }
 
@@ -194,7 +214,7 @@ def _measured_on(found: Found, name: str) -> dict[str, Any]:
         "candidate": name[:SHORT],
         "method": found.points[name][METHOD],
         "point": dict(found.points[name]),
-        "value": found.fates[name].value,
+        "against_leader": found.behind(name),
         "objectives": rows,
     }
 

@@ -78,11 +78,6 @@ class Kept:
         """Whether that is known."""
         return (self.folder(digest) / "failed").exists()
 
-    def items(self, digest: str) -> int:
-        """Return how many (task, item) pairs were read."""
-        tasks = {path.name.split(".")[0] for path in self.folder(digest).glob("*.json")}
-        return sum(len(self.read(digest, task)) for task in tasks)
-
 
 class Probe:
     """Reads candidates; the model is loaded when the first of them is merged. Several processes share the work."""
@@ -107,6 +102,18 @@ class Probe:
         recipes: digest -> recipe, as YAML. What another process reads meanwhile is waited for. Raises FailedCandidate.
         """
         left = [digest for digest in recipes if not self._complete(digest, wanted)]
+        if left:
+            self._share(left, recipes, wanted, what)
+        return {digest: [self._column(digest, one, items) for one, items in wanted] for digest in recipes}
+
+    def _share(
+        self,
+        left: list[str],
+        recipes: Mapping[str, str],
+        wanted: Sequence[tuple[Measured, Sequence[Any]]],
+        what: str,
+    ) -> None:
+        """Read what no other process reads, until everything is read."""
         with track(what, len(left), "candidate") as advance:
             while left:
                 before = len(left)
@@ -116,7 +123,6 @@ class Probe:
                         advance(1)
                 if len(left) == before:
                     time.sleep(POLL_SECONDS)
-        return {digest: [self._column(digest, one, items) for one, items in wanted] for digest in recipes}
 
     def _complete(self, digest: str, wanted: Sequence[tuple[Measured, Sequence[Any]]]) -> bool:
         if self.kept.failed(digest):

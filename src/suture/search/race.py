@@ -16,9 +16,9 @@ objectives counted once. The t bound is exact for Gaussian differences of cluste
 checked by simulation, not proven for every distribution. The bound is about the population that the items were drawn
 from, so it is wider than one for the best on the development split alone.
 
-Where a budget does not pay for a look at all that are left, the last of them by the weighted sum are *set aside*, with
-no confidence claimed: each look gets an equal share of what is left of the budget, as in sequential halving (Karnin,
-Koren and Somekh 2013).
+Where a budget does not pay for reading everything of all that are left, looks follow sequential halving (Karnin, Koren
+and Somekh 2013): log2 K looks share the budget alike, and after each the worse half by the weighted sum is *set aside*,
+with no confidence claimed. Candidates that are ruled out before leave their share to the others.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Rules:
 
     confidence: in (0, 1). rivals: candidates that are ever compared, at least those of this race (a search of several
     races corrects for all). looks: how often all that are left are compared; shares of the items double from look to
-    look, up to all. budget: items read at most, over all candidates and objectives; None: no limit.
+    look, up to all; with a budget there are log2 K looks instead. budget: items read at most, over all candidates and
+    objectives; None: no limit.
     """
 
     confidence: float = 0.95
@@ -149,6 +150,8 @@ class _Race:
             raise UsageError(Problem("A race needs candidates, objectives and items.", "none", "race"))
         self.names, self.objectives, self.oracle, self.rules = list(names), objectives, oracle, rules
         self.sizes = look_sizes(objectives, rules.looks)
+        halvings = max(1, math.ceil(math.log2(len(names))))
+        self.looks = len(self.sizes) if rules.budget is None else halvings
         self.active = list(range(len(names)))
         self.scores: list[list[Vector]] = [[np.empty(0) for _ in objectives] for _ in names]
         self.known = [tuple(known.get(name, (0,) * len(objectives))) for name in names]
@@ -157,21 +160,21 @@ class _Race:
         self.clusters = [np.asarray(o.clusters) for o in objectives]
         total = max(rules.rivals, len(names))
         pairs = total - 1 if rules.goal == "best" else total * (total - 1)
-        self.level = (1 - rules.confidence) / max(1, pairs * len(self.sizes))
+        self.level = (1 - rules.confidence) / max(1, pairs * self.looks)
 
     def run(self) -> Outcome:
-        before = (0,) * len(self.objectives)
+        before: tuple[int, ...] = (0,) * len(self.objectives)
         last = 0
-        for look, size in enumerate(self.sizes):
-            costs = [_cost(before, size, known) for known in self.known]
-            if not self._afford(look, costs):
+        for look in range(self.looks):
+            size = self.sizes[look] if self.rules.budget is None else self._afforded(look, before)
+            if size == before:
                 break
             last = look
             names = [self.names[i] for i in self.active]
             for i, found in zip(self.active, self.oracle(names, before, size), strict=True):
                 joined = zip(self.scores[i], found, strict=True)
                 self.scores[i] = [np.concatenate([old, np.asarray(new, dtype=np.float64)]) for old, new in joined]
-            self.spent += sum(costs[i] for i in self.active)
+            self.spent += self._cost(before, size)
             before = size
             self._rule_out(look, size)
             if len(self.active) == 1:
@@ -182,26 +185,38 @@ class _Race:
         named = {self.names[i]: self.fates[i] for i in range(len(self.names))}
         return Outcome(named, self.names[leader], self.spent)
 
-    def _afford(self, look: int, costs: Sequence[int]) -> bool:
-        """Set aside what this look's share of the budget does not pay for; say whether there is a look to take."""
-        if self.rules.budget is None:
-            return True
-        left = self.rules.budget - self.spent
-        if look == 0:
-            needed = sum(costs)
-            if needed > left:
-                must = f"The budget must pay for a first look at all candidates: {needed:,} items."
-                raise UsageError(Problem(must, f"{left:,} items", "items", "Allow more items or fewer candidates."))
-            return True
-        ranked = self._ranked()
-        summed = np.cumsum([costs[i] for i in ranked])
-        keep = min(len(ranked), max(2, int((summed <= left / (len(self.sizes) - look)).sum())))
-        if summed[keep - 1] > left:
-            return False
-        for i in ranked[keep:]:
-            self.fates[i] = self._fate(i, "set aside", look - 1)
-        self.active = sorted(ranked[:keep])
-        return True
+    def _afforded(self, look: int, before: tuple[int, ...]) -> tuple[int, ...]:
+        """Set aside what the budget does not pay for; return how far the others read, `before` where no further."""
+        left = (self.rules.budget or 0) - self.spent
+        whole = tuple(len(o.clusters) for o in self.objectives)
+        if self._cost(before, whole) <= left:
+            return whole
+        if look:
+            ranked = self._ranked()
+            keep = max(2, math.ceil(len(self.names) / 2**look))
+            for i in ranked[keep:]:
+                self.fates[i] = self._fate(i, "set aside", look - 1)
+            self.active = sorted(ranked[:keep])
+            if self._cost(before, whole) <= left:
+                return whole
+        more = left / (self.looks - look) / len(self.active) / sum(whole)
+        size = tuple(min(n, had + int(more * n)) for n, had in zip(whole, before, strict=True))
+        if look:
+            return size
+        size = tuple(max(n, _fewest(o)) for n, o in zip(size, self.objectives, strict=True))
+        needed = self._cost(before, size)
+        if needed > left:
+            must = f"The budget must pay for a first look at all candidates: {needed:,} items."
+            raise UsageError(Problem(must, f"{left:,} items", "items", "Allow more items or fewer candidates."))
+        return size
+
+    def _cost(self, before: Sequence[int], size: Sequence[int]) -> int:
+        """Items that the candidates left must still read for a look."""
+        return sum(
+            max(0, end - max(start, had))
+            for i in self.active
+            for start, end, had in zip(before, size, self.known[i], strict=True)
+        )
 
     def _rule_out(self, look: int, size: tuple[int, ...]) -> None:
         from scipy import stats
@@ -238,11 +253,6 @@ class _Race:
     def _fate(self, i: int, state: Literal["left", "ruled out", "set aside"], look: int, by: str = "") -> Fate:
         read = tuple(len(s) for s in self.scores[i])
         return Fate(state, look, read, tuple(float(s.mean()) for s in self.scores[i]), self._value(i), by)
-
-
-def _cost(before: Sequence[int], size: Sequence[int], known: Sequence[int]) -> int:
-    """Items that a candidate must still read for a look."""
-    return sum(max(0, end - max(start, had)) for start, end, had in zip(before, size, known, strict=True))
 
 
 def paired_bounds(parts: Sequence[tuple[Vector, NDArray[np.str_]]], bound: float) -> Vector:

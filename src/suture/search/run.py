@@ -29,7 +29,7 @@ from suture.errors import NumericError, Problem, UsageError
 from suture.report.private import write_private
 from suture.search.candidates import Point, canonical, digest_of, parent_recipe, recipe_of
 from suture.search.journal import Journal
-from suture.search.outcome import Found, Tested, result_of, written_recipe
+from suture.search.outcome import Found, Tested, ahead, result_of, written_recipe
 from suture.search.probe import FailedCandidate, Kept, Probe, waiting
 from suture.search.race import Fate, Objective, Outcome, Rules, race
 from suture.search.space import Space
@@ -72,7 +72,7 @@ class _Search:
     def __init__(self, space: Space, out: Path, log: AuditLog, device: str, workers: int | None) -> None:
         self.space, self.out, self.log = space, out, log
         self.measured = measured(space)
-        self.parents = _weights(space)
+        self.parents = weights(space)
         self.log.verify()
         self.journal = Journal(out, space, self._identity(device))
         self.kept = Kept(out / "candidates")
@@ -95,16 +95,18 @@ class _Search:
         units = self._units()
         fates: dict[str, Fate] = {}
         outcome: Outcome | None = None
+        reference = ""
         for number in range(self.space.batches):
             entrants = self._entrants(number, outcome)
             if entrants:
                 outcome = self._race(number, entrants, units)
                 fates.update(outcome.fates)
-            self._tell(number, fates)
+                reference = reference or outcome.leader
+            if reference:
+                self._tell(number, fates, units, reference)
         if outcome is None:
             must = "At least one candidate's outputs must be numbers."
             raise NumericError(Problem(must, f"{len(self.failed)} that are not", "candidates"))
-        read = sum(self.kept.items(digest) for digest in self.candidates)
         found = Found(
             space=self.space,
             measured=self.measured,
@@ -114,7 +116,8 @@ class _Search:
             scores={name: self._read_scores(name, fate) for name, fate in fates.items()},
             leader=outcome.leader,
             failed=tuple(sorted(self.failed)),
-            items_read=read,
+            items_read=sum(sum(fate.read) for fate in fates.values()),
+            items_of_parents=0 if self._stated() else len(PARENTS) * sum(len(one.dev) for one in self.measured),
         )
         with waiting(self.out / "result.json"):
             done = self._result()  # of another process
@@ -180,7 +183,7 @@ class _Search:
 
     def _units(self) -> list[float]:
         """What counts as one of each objective: as stated, else the parents' difference on the development split."""
-        if all(one.goal.unit is not None for one in self.measured):
+        if self._stated():
             return [float(one.goal.unit or 0) for one in self.measured]
         found = self._parents([(one, one.dev) for one in self.measured], "parents")
         units = []
@@ -192,6 +195,9 @@ class _Search:
             units.append(one.goal.unit or apart)
         return units
 
+    def _stated(self) -> bool:
+        return all(one.goal.unit is not None for one in self.measured)
+
     def _parents(self, wanted: Sequence[tuple[Measured, Sequence[Any]]], what: str) -> dict[str, list[Any]]:
         recipes = {role: parent_recipe(self.space, role) for role in PARENTS}
         names = {role: digest_of(recipe, self.parents) for role, recipe in recipes.items()}
@@ -202,12 +208,18 @@ class _Search:
             raise NumericError(Problem(must, "NaN or infinity", "recipe", "Check the models.")) from None
         return {role: found[names[role]] for role in PARENTS}
 
-    def _tell(self, number: int, fates: Mapping[str, Fate]) -> None:
-        signs = [one.goal.sign for one in self.measured]
+    def _tell(self, number: int, fates: Mapping[str, Fate], units: Sequence[float], reference: str) -> None:
+        """Tell the sampler how far each candidate is ahead of the first batch's leader, on items that both have read.
+
+        Means would not do: candidates that were ruled out early have read other items.
+        """
+        worths = [one.goal.sign * one.goal.weight / unit for one, unit in zip(self.measured, units, strict=True)]
+        base = self._read_scores(reference, fates[reference])
         values = {}
         for name, fate in fates.items():
-            several = [sign * mean for sign, mean in zip(signs, fate.means, strict=True)]
-            values[canonical(self.candidates[name].point)] = [fate.value] if self.space.goal == "best" else several
+            several = ahead(self._read_scores(name, fate), base, worths)
+            told = [sum(several)] if self.space.goal == "best" else several
+            values[canonical(self.candidates[name].point)] = told
         self.journal.tell(number, values)
 
     def _test(self, found: Found, reason: str | None) -> Tested:
@@ -259,7 +271,7 @@ class _Search:
         }
 
 
-def _weights(space: Space) -> tuple[str, ...]:
+def weights(space: Space) -> tuple[str, ...]:
     """Weights and tokenizer digests of the models, as they are now."""
     named = (space.recipe.general, space.recipe.clinical, space.recipe.base_model)
     folders = [resolve_model(model) for model in named if model is not None]

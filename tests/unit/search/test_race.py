@@ -121,7 +121,7 @@ def test_a_budget_is_kept_and_who_is_set_aside_says_so(share: float) -> None:
 
 def test_a_budget_below_a_first_look_is_refused() -> None:
     with pytest.raises(UsageError, match="first look"):
-        run([np.zeros((21, 320))], Rules(budget=100))
+        run([np.zeros((21, 320))], Rules(budget=80))
 
 
 @pytest.mark.parametrize("rules", [{"confidence": 1.0}, {"confidence": 0.0}, {"looks": 0}])
@@ -154,3 +154,16 @@ def test_clusters_of_one_topic_do_not_make_evidence() -> None:
         table[0] += 1e-9
         wrong += run([table], Rules(confidence=0.8), per_cluster=10).fates["c0"].state == "ruled out"
     assert wrong / races <= 0.2 + 3 * math.sqrt(0.2 * 0.8 / races)
+
+
+def test_items_that_were_read_before_cost_nothing() -> None:
+    table = np.random.default_rng(7).normal(size=(4, 80)) * 1e-3 + np.arange(4)[:, None]
+    objectives = [objective(80)]
+
+    def oracle(wanted: Sequence[str], start: Sequence[int], end: Sequence[int]) -> list[list[Table]]:
+        return [[table[int(name[1:]), start[0] : end[0]]] for name in wanted]
+
+    names = [f"c{i}" for i in range(4)]
+    first = race(names, objectives, oracle, Rules(budget=200))
+    again = race(names, objectives, oracle, Rules(budget=0), known={name: f.read for name, f in first.fates.items()})
+    assert (again.leader, again.items_read) == (first.leader, 0)

@@ -12,7 +12,7 @@ import yaml
 
 from suture.audit import OPENED, AuditLog
 from suture.data.records import Record, write_items
-from suture.errors import IncompatibleError, IntegrityError, UsageError
+from suture.errors import IncompatibleError, IntegrityError, NumericError, Problem, UsageError
 from suture.recipe import load_recipe
 from suture.search import probe
 from suture.search.run import search
@@ -63,7 +63,7 @@ def test_a_grid_is_raced_and_the_test_split_opened_once(given: dict[str, Path], 
     states = [candidate["state"] for candidate in result["candidates"]]
     assert len(states) == 5
     assert states.count("left") >= 1
-    best = max((c for c in result["candidates"] if c["state"] == "left"), key=lambda c: c["value"])
+    best = max((c for c in result["candidates"] if c["state"] == "left"), key=lambda c: c["against_leader"])
     assert result["recommended"]["digest"] == best["digest"]
     assert result["test"]["opening"] == 1
     assert {row["parent"] for row in result["test"]["recommended_against_parents"]} == {"general", "clinical"}
@@ -180,7 +180,30 @@ def test_a_sampler_proposes_in_batches(given: dict[str, Path], tmp_path: Path) -
     assert [c["point"] for c in result["candidates"]] == [c["point"] for c in again["candidates"]]
     assert len(result["candidates"]) == 8
     assert result["share_of_items_read"] <= 0.6
+    assert result["items_read_of_parents"] == 2 * result["objectives"][0]["dev_items"]
     assert {c["point"]["method"] for c in result["candidates"]} == {"linear", "slerp"}
+
+
+def test_a_candidate_that_is_not_a_number_leaves_and_the_others_go_on(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = space(given, tmp_path, objectives=[{"task": "clinic_likelihood", "items": str(given["items"]), "unit": 1.0}])
+    whole = search(tiny, tmp_path / "whole", test=False)
+    bad, read = whole["recommended"]["digest"], probe.read_items
+
+    def broken(engine: Any, one: Any, items: Any, digest: str) -> Any:
+        if digest == bad:
+            raise NumericError(Problem("Every score must be finite.", "NaN"))
+        return read(engine, one, items, digest)
+
+    monkeypatch.setattr(probe, "read_items", broken)
+    out = tmp_path / "out"
+    result = search(tiny, out, test=False)
+    states = {candidate["digest"]: candidate["state"] for candidate in result["candidates"]}
+    assert [digest for digest, state in states.items() if state == "failed"] == [bad]
+    assert "not numbers" in result["recommended"]["reason"]
+    monkeypatch.undo()
+    assert search(tiny, out, test=False) == result
 
 
 def test_two_objectives_make_a_front(given: dict[str, Path], tmp_path: Path) -> None:

@@ -1,0 +1,235 @@
+"""Replays searches of a grid on an item table: what is lost for reading a fifth of the items; prints one table.
+
+    python benchmarks/search.py synthetic [--runs 200] [--seed 0] [--share 0.2]
+    python benchmarks/search.py record SPACE.yaml --out DIR      reads the whole grid once: grid x items, hours on a CPU
+    python benchmarks/search.py replay DIR/table.npz [--runs 200] [--seed 0] [--share 0.2]
+
+An item table holds, for each objective, the score of every candidate on every development item, and the cluster of each
+item. A replay draws another order of the items for each seed and lets each rule choose a candidate:
+
+    full grid        reads everything: its choice is what the others are measured by
+    race             `suture.search.race` with a budget of the share
+    halving          sequential halving (Karnin, Koren and Somekh 2013) with the same items
+    uniform          the same items for every candidate
+    constant 0.5     the middle of the grid, no items
+    random           any candidate, no items
+
+Regret is the value of the full grid's choice minus that of the choice, both on all items, in units of the value: an
+objective's unit in a recorded table is the space's, by default the difference between the ends of the grid. Where
+constant 0.5 loses nothing, search was not needed, and the output says so.
+
+The synthetic table has 21 coefficients and two objectives with opposite slopes, quadratic around optima at 0.2 and 0.8
+and five times as strong in the first, each in its own unit; items vary more between themselves than candidates do, and
+candidates that are near in coefficient are alike on each item. It shows the rules at work; it says nothing about any
+model.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suture.search.race import Objective, Rules, race
+
+Scores = NDArray[np.float64]
+GRID = 21
+
+
+@dataclass(frozen=True)
+class Table:
+    """scores: one array [candidates, items] an objective; clusters: the cluster of each item; worths: of one unit."""
+
+    names: tuple[str, ...]
+    scores: tuple[Scores, ...]
+    clusters: tuple[tuple[str, ...], ...]
+    worths: tuple[float, ...]
+
+    @property
+    def values(self) -> Scores:
+        """The value of each candidate on all items."""
+        return np.asarray(sum(w * s.mean(axis=1) for w, s in zip(self.worths, self.scores, strict=True)))
+
+    @property
+    def pairs(self) -> int:
+        """Candidates times items of all objectives."""
+        return sum(s.size for s in self.scores)
+
+    def shuffled(self, rng: np.random.Generator) -> Table:
+        """The same in another order of items."""
+        orders = [rng.permutation(s.shape[1]) for s in self.scores]
+        scores = tuple(s[:, o] for s, o in zip(self.scores, orders, strict=True))
+        clusters = tuple(tuple(c[i] for i in o) for c, o in zip(self.clusters, orders, strict=True))
+        return Table(self.names, scores, clusters, self.worths)
+
+    def first(self, n: Sequence[int], some: Sequence[int]) -> Scores:
+        """The value of some candidates on the first items of each objective."""
+        parts = zip(self.worths, self.scores, n, strict=True)
+        return np.asarray(sum(w * s[list(some), :k].mean(axis=1) for w, s, k in parts))
+
+
+Rule = Callable[[Table, int, np.random.Generator], tuple[int, int]]
+
+
+def by_race(table: Table, budget: int, rng: np.random.Generator) -> tuple[int, int]:
+    """The race's leader, and the items that it read."""
+    parts = zip(table.clusters, table.worths, strict=True)
+    objectives = [Objective(str(k), clusters, worth) for k, (clusters, worth) in enumerate(parts)]
+
+    def oracle(names: Sequence[str], start: Sequence[int], end: Sequence[int]) -> list[list[Scores]]:
+        rows = [table.names.index(name) for name in names]
+        return [[s[i, a:b] for s, a, b in zip(table.scores, start, end, strict=True)] for i in rows]
+
+    outcome = race(table.names, objectives, oracle, Rules(budget=budget))
+    return table.names.index(outcome.leader), outcome.items_read
+
+
+def by_halving(table: Table, budget: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Equal budgets for log2(K) rounds, the better half goes on; items of earlier rounds are kept."""
+    left, before, spent = list(range(len(table.names))), 0.0, 0
+    rounds = int(np.ceil(np.log2(len(left))))
+    items = sum(s.shape[1] for s in table.scores)
+    for _ in range(rounds):
+        share = min(1.0, before + budget / rounds / len(left) / items)
+        had, n = _counts(table, before), _counts(table, share)
+        spent += (sum(n) - sum(had)) * len(left)
+        values = table.first(n, left)
+        left = [left[i] for i in np.argsort(-values, kind="stable")[: max(1, (len(left) + 1) // 2)]]
+        before = share
+    return left[0], spent
+
+
+def by_uniform(table: Table, budget: int, rng: np.random.Generator) -> tuple[int, int]:
+    """The best of all candidates on equally many items."""
+    n = _counts(table, budget / table.pairs)
+    return int(np.argmax(table.first(n, range(len(table.names))))), sum(n) * len(table.names)
+
+
+RULES: dict[str, Rule] = {
+    "race": by_race,
+    "halving": by_halving,
+    "uniform": by_uniform,
+    "constant 0.5": lambda table, budget, rng: (len(table.names) // 2, 0),
+    "random": lambda table, budget, rng: (int(rng.integers(len(table.names))), 0),
+}
+
+
+def synthetic(seed: int, *, items: int = 240) -> Table:
+    """The table that the module's text describes."""
+    rng = np.random.default_rng(seed)
+    c = np.linspace(0, 1, GRID)
+    scores, worths, clusters = [], [], []
+    for k, (optimum, strength) in enumerate(((0.2, 2.0), (0.8, 0.4))):
+        truth = -strength * (c - optimum) ** 2
+        slopes, bends, own = rng.normal(size=(3, items))
+        table = truth[:, None] + own + 0.5 * slopes * c[:, None] + 0.3 * bends * (c[:, None] - 0.5) ** 2
+        table += 0.1 * rng.normal(size=table.shape)
+        scores.append(table)
+        worths.append(1.0)
+        clusters.append(tuple(f"{k}-{i // 2}" for i in range(items)))
+    return Table(tuple(f"{x:.2f}" for x in c), tuple(scores), tuple(clusters), tuple(worths))
+
+
+def regrets(table: Table, rule: Rule, runs: int, seed: int, share: float) -> tuple[Scores, Scores]:
+    """Regret and share of the items read, one for each run."""
+    best = float(table.values.max())
+    lost, read = [], []
+    for run in range(runs):
+        rng = np.random.default_rng([seed, run])
+        chosen, spent = rule(table.shuffled(rng), int(share * table.pairs), rng)
+        lost.append(best - float(table.values[chosen]))
+        read.append(spent / table.pairs)
+    return np.array(lost), np.array(read)
+
+
+def record(space: Path, out: Path) -> Path:
+    """Read every candidate of a space's grid on every development item; resumable; return the table's file."""
+    from suture.search.candidates import describe, digest_of, grid, recipe_of
+    from suture.search.probe import Kept, Probe
+    from suture.search.run import weights
+    from suture.search.space import load_space
+    from suture.search.splits import measured
+
+    asked = load_space(space)
+    points = grid(asked)
+    if points is None:
+        raise SystemExit("The space must be a grid of at most `candidates` points.")
+    parts, parents = measured(asked), weights(asked)
+    recipes = {digest_of(recipe, parents): recipe for recipe in (recipe_of(asked, point) for point in points)}
+    found = Probe(Kept(out / "candidates")).scores(recipes, [(one, one.dev) for one in parts], "grid")
+    scores = [np.stack([found[digest][k] for digest in recipes]) for k in range(len(parts))]
+    worths = [
+        one.goal.sign * one.goal.weight / (one.goal.unit or abs(float(s[-1].mean() - s[0].mean())))
+        for one, s in zip(parts, scores, strict=True)
+    ]
+    file = out / "table.npz"
+    arrays = {f"scores_{k}": s for k, s in enumerate(scores)}
+    arrays |= {f"clusters_{k}": np.array(one.dev_clusters) for k, one in enumerate(parts)}
+    np.savez(file, names=np.array([describe(point) for point in points]), worths=np.array(worths), **arrays)
+    file.chmod(0o600)
+    return file
+
+
+def load(file: Path) -> Table:
+    """Read a table that `record` wrote."""
+    with np.load(file, allow_pickle=False) as held:
+        count = len(held["worths"])
+        return Table(
+            tuple(map(str, held["names"])),
+            tuple(held[f"scores_{k}"] for k in range(count)),
+            tuple(tuple(map(str, held[f"clusters_{k}"])) for k in range(count)),
+            tuple(map(float, held["worths"])),
+        )
+
+
+def report(table: Table, runs: int, seed: int, share: float) -> None:
+    """Print one line a rule."""
+    best = int(np.argmax(table.values))
+    items = " + ".join(str(s.shape[1]) for s in table.scores)
+    print(f"{len(table.names)} candidates x {items} items; {runs} orders, seed {seed}; the full grid chooses ", end="")
+    print(f"{table.names[best]}; values span {np.ptp(table.values):.3f} units\n")
+    spreads = f"{'90 %':>8} {'largest':>8} {'same choice':>12}"
+    print(f"{'rule':<14} {'items read':>10} {'mean regret':>12} {'(error)':>9} {spreads}")
+    for name, rule in RULES.items():
+        lost, read = regrets(table, rule, runs, seed, share)
+        error = lost.std(ddof=1) / np.sqrt(runs)
+        same = float((lost == 0).mean())
+        spread = f"{np.quantile(lost, 0.9):>8.4f} {lost.max():>8.4f} {same:>12.0%}"
+        print(f"{name:<14} {read.mean():>10.0%} {lost.mean():>12.4f} {error:>9.4f} {spread}")
+    middle = table.values.max() - table.values[len(table.names) // 2]
+    if middle <= 0.02 * np.ptp(table.values):
+        print("\nConstant 0.5 is within 2 % of the span of the best: on this table search was not needed.")
+
+
+def _counts(table: Table, share: float) -> list[int]:
+    return [max(1, min(s.shape[1], int(share * s.shape[1]))) if share > 0 else 0 for s in table.scores]
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in ("synthetic", "replay"):
+        one = verbs.add_parser(verb)
+        if verb == "replay":
+            one.add_argument("table", type=Path)
+        one.add_argument("--runs", type=int, default=200)
+        one.add_argument("--seed", type=int, default=0)
+        one.add_argument("--share", type=float, default=0.2)
+    recorded = verbs.add_parser("record")
+    recorded.add_argument("space", type=Path)
+    recorded.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    if asked.verb == "record":
+        print(f"wrote {record(asked.space, asked.out)}")
+        return
+    table = synthetic(asked.seed) if asked.verb == "synthetic" else load(asked.table)
+    report(table, asked.runs, asked.seed, asked.share)
+
+
+if __name__ == "__main__":
+    main()
