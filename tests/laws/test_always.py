@@ -102,6 +102,17 @@ def test_streamed_equals_whole_where_many_magnitudes_are_equal(method: Method, u
     assert same_bits(streamed(method, given, params, 2**16), merged(method, given, params))
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (5, 1), (1, 5), (2, 3, 4)])
+def test_any_shape(method: Method, shape: tuple[int, ...]) -> None:
+    given = [np.random.default_rng(i).standard_normal(shape).astype(np.float32) for i in range(most_inputs(method))]
+    brought = {"none": [], "fisher": [x * x for x in given], "gram": [None] * len(given)}[method.info.information]
+    for choice in choices(method):
+        params = some_params(method, len(given), **choice)
+        out = whole_tensor(method, given, params=params, name=NAME, seed=SEED, backend=kernels, information=brought)
+        assert out.shape == shape
+        assert np.isfinite(out).all()
+
+
 def choices(method: Method) -> list[Params]:
     """Every word of every choice, every turn of every switch."""
     words = [(p.argument, value) for p in method.info.parameters for value in (*p.choices, *SWITCH[p.kind == "bool"])]
