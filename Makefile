@@ -2,6 +2,7 @@
 #
 #   PYTHON=python3.12      the interpreter of the virtual environment
 #   TORCH_INDEX=URL        a package index for torch alone, to choose a CPU or a CUDA build (see README)
+#   N=1000000 SEED=1       how many headers `make fuzz` makes up, and from which seed
 #   DATA=FOLDER            where MTS-Dialog's Main-Dataset lies, for `make demo-mts`
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ PINNED := -c requirements/constraints.txt
 TORCH := $(shell grep '^torch==' requirements/constraints.txt)
 INSTALLED_FROM := pyproject.toml requirements/constraints.txt requirements/assets.txt
 
-.PHONY: demo demo-mts test check format compat install install-test wheelhouse clean
+.PHONY: demo demo-mts test fuzz check format compat install install-test wheelhouse clean
 
 demo: $(VENV)/.installed
 	$(BIN)/suture study run studies/smollm2.yaml --out runs/demo
@@ -22,6 +23,10 @@ demo-mts: $(VENV)/.installed
 
 test: check
 	$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.installed-test
+	SUTURE_FUZZ_INPUTS=$(N) SUTURE_FUZZ_SEED=$(SEED) SUTURE_FUZZ_FROM=$(FROM) \
+	  $(BIN)/python -m pytest tests/faults/test_fuzz_header.py
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check src tests

@@ -32,7 +32,16 @@ def load_yaml(path: Path, model: type[M]) -> M:
     """Read the file at `path` into `model`. Raises BadInputError (no file), UsageError (all else, all at once)."""
     if not path.is_file():
         raise BadInputError(Problem("The file must exist.", "no such file", str(path), "Check the path."))
-    return parse_yaml(path.read_text(encoding="utf-8"), model, str(path))
+    return parse_yaml(read_text(path), model, str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8. Raises BadInputError where it cannot be read as one."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        must = "The file must be readable text in UTF-8."
+        raise BadInputError(Problem(must, type(error).__name__, str(path))) from None
 
 
 def parse_yaml(text: str, model: type[M], origin: str) -> M:
@@ -68,6 +77,8 @@ def documents_of(text: str, origin: str, *, lenient: bool = False) -> list[Docum
         where = f"{origin}, line {mark.line + 1}" if mark else origin
         got = str(getattr(error, "problem", None) or "unreadable YAML")
         raise UsageError(Problem("The file must be valid YAML.", got, where)) from None
+    except RecursionError:
+        raise UsageError(Problem("The file must be nested a few levels deep.", "far more", origin)) from None
     if not nodes:
         raise UsageError(Problem("The file must hold keys and values.", "nothing", origin))
     found: list[Document] = []
@@ -101,6 +112,9 @@ def _plain_values(node: Any, origin: str) -> dict[str, Any]:
         data = loader.construct_document(node)
     except yaml.YAMLError:
         raise UsageError(Problem("The file must hold plain values only.", "a YAML tag", origin)) from None
+    except (ValueError, OverflowError):  # thousands of digits, a thirteenth month
+        must = "Numbers and dates must be ones that exist."
+        raise UsageError(Problem(must, "one that cannot be read", origin, "Write text in quotes.")) from None
     finally:
         loader.dispose()
     if not isinstance(data, dict):
@@ -141,6 +155,10 @@ def _walk(node: Any, place: Place, lines: Lines, origin: str, seen: set[int]) ->
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                where = f"{origin}, line {key.start_mark.line + 1}"
+                yield Problem("A key must be a word.", "a list or a mapping", where)
+                continue
             if key.value in keys:
                 where = f"{origin}, line {key.start_mark.line + 1}"
                 yield Problem("Keys must be unique.", f"'{key.value}' twice", where, "Remove one of them.")

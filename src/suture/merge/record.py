@@ -131,6 +131,7 @@ def make_manifest(
         realised=_realised(plan, records),
         arc_tensors=sum(arcs) if arcs else None,
         tensors=entries,
+        dropped={name: found for name, found in plan.left_out.items() if found},
         notes=plan.notes,
         seconds=seconds,
     )

@@ -23,6 +23,9 @@ class _Collecting:
     def take(self, name: str, start: int, data: memoryview) -> None:
         self.held.append(bytes(data))
 
+    def room(self, name: str, start: int, nbytes: int) -> None:
+        return None
+
     def offset(self, name: str) -> int:
         return 0
 
@@ -36,8 +39,7 @@ def derive(plan: Plan, name: str) -> Iterator[bytes]:
     with ExitStack() as stack:
         readers = [stack.enter_context(TensorReader(checkpoint)) for checkpoint in plan.checkpoints]
         evaluation = Evaluation(job, reader_lookup(readers), KernelBackend(), plan.recipe.seed)
-        if job.action == "merge":
-            evaluation.run_passes(desk)
+        evaluation.run_passes(desk)
         work = UnitWork(evaluation, sink, rounding=plan.recipe.rounding, seed=plan.recipe.seed, digests=False)
         for unit in plan.layout.units:
             if unit.name == name:

@@ -44,6 +44,9 @@ class _StagingSink:
     def take(self, name: str, start: int, data: memoryview) -> None:
         self._writer.write(self._slots[name], start, data)
 
+    def room(self, name: str, start: int, nbytes: int) -> None:
+        return None
+
     def offset(self, name: str) -> int:
         return self._slots[name].offset
 
@@ -139,6 +142,29 @@ def _run(
     return records
 
 
+def merge_into(
+    plan: Plan,
+    readers: list[TensorReader],
+    sink: Sink,
+    records: Mapping[str, TensorRecords],
+    *,
+    workers: int | None = None,
+    backend: Backend | None = None,
+    grams: dict[str, Any] | None = None,
+) -> None:
+    """Merge everything into `sink`, without digests. grams: Gram matrices by tensor, used where there, else filled."""
+    left: dict[str, list[Unit]] = {job.name: [] for job in plan.jobs}
+    for unit in plan.layout.units:
+        left[unit.name].append(unit)
+    backend = backend or KernelBackend()
+    opened = open_tensors(plan, reader_lookup(readers), backend, sink, digests=False, left=left, grams=grams)
+
+    def done(unit: Unit, record: Record) -> None:
+        records[unit.name].add(unit, record)
+
+    Schedule(opened, done).run(workers or os.cpu_count() or 1, max(FUSED_BLOCK, backend.block_elements))
+
+
 def open_tensors(
     plan: Plan,
     reader_of: ReaderOf,
@@ -147,12 +173,13 @@ def open_tensors(
     *,
     digests: bool,
     left: Mapping[str, list[Unit]],
+    grams: dict[str, Any] | None = None,
 ) -> Iterator[OpenTensor]:
     """Yield each tensor that has units left, opened when it is asked for."""
     seed, rounding = plan.recipe.seed, plan.recipe.rounding
     for job in plan.jobs:
         if left[job.name]:
-            evaluation = Evaluation(job, reader_of, backend, seed)
+            evaluation = Evaluation(job, reader_of, backend, seed, grams)
             work = UnitWork(evaluation, sink, rounding=rounding, seed=seed, digests=digests)
             yield OpenTensor(evaluation, work, tuple(left[job.name]))
 

@@ -20,13 +20,13 @@ from suture.plan.jobs import FLOATS, NAMES, Plan, Roles, StagedInput, TensorJob
 from suture.plan.models import (
     Model,
     collect,
-    dtype_problems,
     family_problems,
     read_information,
     read_models,
     some,
     vocabulary_problems,
 )
+from suture.plan.reconcile import reconcile
 from suture.plan.targets import Part, Target, Targets, targets_of
 from suture.recipe import Recipe
 from suture.recipe.order import order_of
@@ -56,6 +56,8 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
     models, checkpoints = read_models(references, online=online)
     files = _information_files(recipes)
     information = dict(zip(files, collect(files, read_information), strict=True))
+    reconciled = reconcile(models, checkpoints, _donor_among(recipe, models, references))
+    models = dict(reconciled.models)
     names = (*references, *stages)
     roles = _roles(recipe)
     for index, stage in enumerate(recipe.stages):
@@ -76,9 +78,17 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
         jobs=merged.jobs,
         layout=layout,
         roles=at,
-        notes=(*recipe.notes, *merged.notes),
+        notes=(*recipe.notes, *reconciled.notes, *merged.notes),
+        dropped=reconciled.dropped,
         digest=_digest(recipe, merged.jobs, merged.donor.name),
     )
+
+
+def _donor_among(recipe: Recipe, models: Mapping[str, Model], references: Sequence[str]) -> int:
+    """Position of the donor among the references; 0 where the rule is silent, which is refused later."""
+    folders = {name: models[name].folder for name in recipe.inputs if name in models}
+    chosen = choose_donor(recipe.general, recipe.base_model, folders) if folders else references[0]
+    return references.index(chosen) if isinstance(chosen, str) and chosen in references else 0
 
 
 def _merge(
@@ -95,7 +105,7 @@ def _merge(
         for number, section in enumerate(recipe.sections)
         for order in [order_of(info, section)]
     ]
-    problems = [*family_problems(used), *vocabulary_problems(recipe, used), *dtype_problems(used)]
+    problems = [*family_problems(used), *vocabulary_problems(recipe, used)]
     targets = targets_of(parts, donor)
     problems += [*targets.problems, *_shape_problems(targets.all, parts)]
     if isinstance(chosen, Problem) and recipe.name is None:

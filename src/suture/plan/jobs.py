@@ -11,6 +11,7 @@ from typing import Any, Literal
 from suture.checkpoint.header import Checkpoint, TensorInfo
 from suture.checkpoint.layout import Layout
 from suture.checkpoint.source import Input, OpenSource, ReaderOf, stored_of
+from suture.ledger import Line
 from suture.methods.registry import Method
 from suture.recipe import Recipe
 
@@ -105,7 +106,8 @@ class Plan:
     references, then the stages.
     donor: which of `models` gives config and tokenizer; donor_index: its folder among the checkpoints. config: that of
     the output. files: small files of the output that replace the donor's, by name. roles: positions among `models`,
-    None where no two models are named. digest identifies the work: recipe, shapes, dtypes, names, donor.
+    None where no two models are named. dropped: what the ledger leaves out, with its reasons. digest identifies the
+    work: recipe, shapes, dtypes, names, donor.
     """
 
     recipe: Recipe
@@ -121,6 +123,7 @@ class Plan:
     roles: Roles | None
     notes: tuple[str, ...]
     digest: str
+    dropped: tuple[Line, ...] = ()
 
     @property
     def donor_folder(self) -> Path:
@@ -131,6 +134,20 @@ class Plan:
     def bytes_read(self) -> int:
         """Bytes of one pass over all inputs."""
         return sum(info.nbytes for job in self.jobs for given in job.inputs for info in stored_of(given))
+
+    @cached_property
+    def left_out(self) -> Mapping[str, Mapping[str, str]]:
+        """For each model that is read, the tensors that nothing of the output is made of, with the reason."""
+        reasons = {line.name: line.reason for line in self.dropped}
+        used = {(i.file, i.name) for job in self.jobs for g in (*job.inputs, *job.information) for i in stored_of(g)}
+        return {
+            name: {
+                info.name: reasons.get(info.name, "no tensor of the output is made of it")
+                for info in checkpoint.tensors.values()
+                if (info.file, info.name) not in used
+            }
+            for name, checkpoint in zip(self.inputs, self.checkpoints, strict=True)
+        }
 
     @property
     def bytes_written(self) -> int:

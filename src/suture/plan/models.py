@@ -118,18 +118,6 @@ def vocabulary_problems(recipe: Recipe, models: Sequence[Model]) -> list[Problem
     return []
 
 
-def dtype_problems(models: Sequence[Model]) -> list[Problem]:
-    """Return a problem for each model with weights of a dtype that is not read yet."""
-    problems = []
-    for model in models:
-        eighths = sorted(name for name, given in model.tensors.items() if given.dtype.startswith("F8"))
-        if eighths:
-            got = f"{len(eighths)} in fp8: {some(eighths)}"
-            advice = "De-quantise the model first."
-            problems.append(Problem("Weights must be F32, F16 or BF16.", got, model.name, advice))
-    return problems
-
-
 def some(names: Sequence[str]) -> str:
     """Some of the names, and how many more."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

@@ -15,7 +15,7 @@ from suture.errors import BadInputError, Problem, UsageError, refuse
 from suture.recipe.check import recipe_problems
 from suture.recipe.compat import translated
 from suture.recipe.schema import Recipe
-from suture.strict_yaml import Document, Place, documents_of, validated
+from suture.strict_yaml import Document, Place, documents_of, read_text, validated
 
 
 def load_recipe(path: Path, *, compat: bool = False) -> Recipe:
@@ -25,7 +25,7 @@ def load_recipe(path: Path, *, compat: bool = False) -> Recipe:
     """
     if not path.is_file():
         raise BadInputError(Problem("The file must exist.", "no such file", str(path), "Check the path."))
-    return parse_recipe(path.read_text(encoding="utf-8"), str(path), compat=compat)
+    return parse_recipe(read_text(path), str(path), compat=compat)
 
 
 def parse_recipe(text: str, origin: str = "recipe", *, compat: bool = False) -> Recipe:
