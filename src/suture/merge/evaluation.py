@@ -294,17 +294,29 @@ class Evaluation:
         arguments = self.job.arguments
         segment = segment_length(method, self.columns, arguments, kernels.SEGMENT)
         for wave in waves(method.statistics(**arguments)):
-            yield self._wave_pass(wave, segment, arguments)
+            measured = tuple(reduction for reduction in wave if reduction.needed(self._found))
+            if measured:
+                yield self._wave_pass(wave, measured, segment, arguments)
+            else:
+                self._found = self._found | conclude(wave, {}, self._found, self.elements, arguments)
 
-    def _wave_pass(self, wave: tuple[Reduction, ...], segment: int, arguments: Mapping[str, Any]) -> Pass:
+    def _wave_pass(
+        self,
+        wave: tuple[Reduction, ...],
+        measured: tuple[Reduction, ...],
+        segment: int,
+        arguments: Mapping[str, Any],
+    ) -> Pass:
+        """The pass that measures `measured`, after which all of `wave` conclude."""
+
         def measure(blocks: Blocks) -> list[Part]:
-            return [r.measure(self.backend.steps, blocks, self._found, **arguments) for r in wave]
+            return [r.measure(self.backend.steps, blocks, self._found, **arguments) for r in measured]
 
         def settle(parts: list[list[Part]]) -> None:
-            named = {reduction.name: part for reduction, part in zip(wave, parts, strict=True)}
+            named = {reduction.name: part for reduction, part in zip(measured, parts, strict=True)}
             self._found = self._found | conclude(wave, named, self._found, self.elements, arguments)
 
-        apart = tuple(reduction.by == "segment" for reduction in wave)
+        apart = tuple(reduction.by == "segment" for reduction in measured)
         return Pass(self._stretches(segment), segment, measure, settle, apart)
 
     def _matrix_passes(self, method: MatrixMethod) -> Iterator[Pass]:
