@@ -22,6 +22,7 @@ ORDER = [
     "plan",
     "merge",
     "live",
+    "inspect",
     "verify",
     "data",
     "tasks",
