@@ -23,12 +23,20 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tu
         model = transformers.AutoModelForCausalLM.from_pretrained(
             str(path), dtype=getattr(torch, dtype), local_files_only=True, trust_remote_code=False
         )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            str(path), local_files_only=True, trust_remote_code=False, padding_side="left"
-        )
+    tokenizer = load_tokenizer(path)
     model.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()}, assign=True)
     model.tie_weights()
     return model.to(device).eval(), tokenizer
+
+
+def load_tokenizer(path: Path) -> Any:
+    """Return the tokenizer of the folder `path`, padding on the left."""
+    import transformers
+
+    with quiet_transformers():
+        return transformers.AutoTokenizer.from_pretrained(
+            str(path), local_files_only=True, trust_remote_code=False, padding_side="left"
+        )
 
 
 @contextlib.contextmanager

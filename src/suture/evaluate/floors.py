@@ -17,10 +17,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import suture
 from suture.data.records import Choice, ContrastPair, Record, digest_items
-from suture.evaluate import generation, ifeval
+from suture.evaluate import generation, harness, ifeval
 from suture.evaluate.engine import Generation
 from suture.evaluate.items import ItemRow, read_meta, write_rows
 from suture.evaluate.metrics import facts
@@ -60,6 +61,8 @@ def evaluate_floors(
 def _floors(load: Workload, train: Sequence[Record], limit: int | None) -> dict[str, Rows]:
     if isinstance(load.items, Path):
         return {"constant": partial(_ifeval, load, load.items, limit)}
+    if load.task.kind == "harness":
+        return _harness(load, train, limit)
     if load.task.kind in ("choice", "contrast"):
         return {"chance": lambda: [_chance(load, item) for item in load.take(limit)]}
     if load.task.kind != "generation" or not train:
@@ -71,6 +74,35 @@ def _floors(load: Workload, train: Sequence[Record], limit: int | None) -> dict[
         "nearest": lambda record: nearest(record.input, train).target,
     }
     return {label: partial(_texts, load, label, answer, limit) for label, answer in answers.items()}
+
+
+def _harness(load: Workload, train: Sequence[Record], limit: int | None) -> dict[str, Rows]:
+    """Floors of a task of the harness: guessing for multiple choice; for texts the input, and what training has."""
+    if all(isinstance(item, Choice) for item in load.items):  # type: ignore[union-attr]
+        return {"chance": lambda: _asked(load, limit, _guess)}
+    answers: dict[str, Callable[[Record], str]] = {"copy": lambda record: record.input}
+    if train:
+        constant = medoid([record.target for record in train])
+        answers["constant"] = lambda record: constant
+        answers["nearest"] = lambda record: nearest(record.input, train).target
+
+    def rows(answer: Callable[[Record], str]) -> list[ItemRow]:
+        return _asked(load, limit, lambda asked, question: harness.judge_text(asked, question, answer(question.item)))
+
+    return {label: partial(rows, answer) for label, answer in answers.items()}
+
+
+def _asked(load: Workload, limit: int | None, score: Callable[[Any, Any], dict[str, float]]) -> list[ItemRow]:
+    asked = harness.ask(load.task, load.take(limit), None)
+    return [
+        ItemRow("floor", load.task.name, q.item.id, q.item.encounter, q.prompt_digest, scores=score(asked, q))
+        for q in asked.questions
+    ]
+
+
+def _guess(_: Any, question: Any) -> dict[str, float]:
+    options = len(question.item.options)
+    return {"accuracy": 1 / options, "accuracy_norm": 1 / options, "answer_nll": math.log(options)}
 
 
 def medoid(texts: Sequence[str]) -> str:
