@@ -70,7 +70,7 @@ def evaluate(
         found = connect(backend, folder, work, url=url, served=served, fingerprint=fingerprint, dtype=dtype)
         answerer, about, digest, reuse = found.answerer, found.about, found.digest, found.reuse
     with progress():
-        floors = _floors(work, data, results, digest, limit)
+        floors = _floors(work, data, results, limit)
         evaluate_model(
             folder,
             work,
@@ -86,8 +86,9 @@ def evaluate(
         )
     place = results / digest[:12]
     _print(model, place, [load.task.name for load in work], floors)
-    if about is not None:
-        console().print(f"weights {about['weights evidence']} by the server", highlight=False, markup=False)
+    if backend is Backend.openai and about is not None:
+        said = {"confirmed": "confirmed by their log-probabilities", "asserted": "asserted, not shown: not reused"}
+        console().print(f"the server's weights: {said[about['weights evidence']]}", highlight=False, markup=False)
     console().print(f"items in {place}", highlight=False, markup=False)
     if missing:
         console().print(f"not evaluated: {', '.join(missing)}", highlight=False, markup=False)
@@ -149,9 +150,7 @@ def _say_missing(missing: Mapping[str, Sequence[Problem]]) -> None:
             shown.print(f"  {problem}", highlight=False, markup=False)
 
 
-def _floors(
-    work: Sequence[Workload], data: Path | None, results: Path, digest: str, limit: int | None
-) -> dict[str, Path]:
+def _floors(work: Sequence[Workload], data: Path | None, results: Path, limit: int | None) -> dict[str, Path]:
     """Score the trivial answers to every task that has them; return floor -> folder of results."""
     from suture.evaluate.floors import evaluate_floors
     from suture.evaluate.suites import training

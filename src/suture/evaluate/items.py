@@ -40,7 +40,7 @@ class ItemRow:
 
 def write_rows(folder: Path, rows: Sequence[ItemRow], meta: Mapping[str, Any]) -> None:
     """Write items.parquet, then meta.json (whose presence says that the task is complete), both mode 0600."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     (folder / "meta.json").unlink(missing_ok=True)
     write_table(folder / "items.parquet", rows)
     text = json.dumps(dict(meta), indent=2, sort_keys=True)
@@ -92,6 +92,13 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """Read meta.json of a task folder; an empty mapping where there is none."""
     path = folder / "meta.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def make_private(folder: Path) -> None:
+    """Make `folder` and whatever is missing above it, each of mode 0700; what is there already stays as it is."""
+    for place in (*reversed(folder.parents), folder):
+        if not place.is_dir():
+            place.mkdir(exist_ok=True, mode=0o700)
 
 
 def replace_private(path: Path, write: Any) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from blake3 import blake3
 
 from suture.errors import OutputExistsError, Problem
-from suture.evaluate.items import ItemRow, read_table, replace_private, write_table
+from suture.evaluate.items import ItemRow, make_private, read_table, replace_private, write_table
 
 
 class Parts:
@@ -30,8 +30,7 @@ class Parts:
         text = json.dumps(dict(key), indent=1, sort_keys=True)
         self.task = folder
         self.folder = folder / f"parts-{blake3(text.encode()).hexdigest()[:12]}"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.folder.mkdir(exist_ok=True, mode=0o700)
+        make_private(self.folder)
         about = self.folder / "key.json"
         if not (about.is_file() and about.read_text(encoding="utf-8") == text):
             for path in self.folder.iterdir():
@@ -56,7 +55,7 @@ class Parts:
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Hold a model's result folder while the block runs; raises OutputExistsError where another run holds it."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     with (folder / ".lock").open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
