@@ -37,6 +37,6 @@ def of_section(loaded: Loaded, section: str) -> list[Record] | list[Choice]:
 
 
 def as_documents(items: Sequence[Record | Choice]) -> list[dict[str, Any]]:
-    """Return the items as the documents that the task files know."""
-    rows = [asdict(item) for item in items]
+    """Return the items as the documents that the task files know; a question is its item's input too."""
+    rows = [asdict(item) | ({"input": item.question} if isinstance(item, Choice) else {}) for item in items]
     return [{key: value for key, value in row.items() if key != "facts"} for row in rows]

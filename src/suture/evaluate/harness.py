@@ -288,17 +288,27 @@ def _quiet() -> Iterator[None]:
 
 
 def check_documents(task: Task, items: Items) -> None:
-    """Raise BadInputError where a task of one's own asks for a field that its items lack."""
-    from jinja2 import Environment, TemplateSyntaxError, meta
+    """Raise BadInputError where the prompt of a task of one's own does not render for an item, which is named."""
+    from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, meta
 
+    environment = Environment(undefined=StrictUndefined)
     try:
-        asked = meta.find_undeclared_variables(Environment().parse(task.instruction))
+        asked = meta.find_undeclared_variables(environment.parse(task.instruction))
     except TemplateSyntaxError as error:
         got = f"a syntax error in line {error.lineno}"
         raise BadInputError(Problem("The prompt must be a Jinja template.", got, f"task {task.name}")) from None
-    known = as_documents(items[:1])[0]
+    documents = as_documents(items)
+    known = documents[0]
     problems = [
         Problem(f"The prompt may use {', '.join(sorted(known))}.", f"'{name}'", f"task {task.name}")
         for name in sorted(asked - known.keys())
     ]
     refuse(BadInputError, problems)
+    template = environment.from_string(task.instruction)
+    for document in documents:
+        try:
+            template.render(**document)
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            got = f"{type(error).__name__} at item {document['id']}"
+            problems.append(Problem("The prompt's template must render.", got, f"task {task.name}"))
+    refuse(BadInputError, problems[:10])
