@@ -110,6 +110,30 @@ def prepare(
     console().print(f"wrote {len(written)} data sets to {out}", highlight=False, markup=False)
 
 
+@app.command()
+def canaries(
+    records: Annotated[Path, typer.Argument(help="Few-shot records, JSON lines, that stay as they are.")],
+    out: Annotated[Path, typer.Argument(help="The file to write: the records and the secrets among them.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="How many secrets.")] = 16,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each one stands in the file.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the secrets and their places.")] = 0,
+) -> None:
+    """Plant made-up secrets in few-shot data, to measure after tuning whether a model gives them away."""
+    from suture.cli.console import console
+    from suture.data.canaries import make, plant
+    from suture.data.records import Record, read_items, write_items
+    from suture.errors import OutputExistsError, Problem
+
+    kept = out.with_name(f"{out.name.removesuffix('.jsonl')}.canaries.jsonl")
+    for path in (out, kept):
+        if path.exists():
+            raise OutputExistsError(Problem("The output must be new.", "a file", str(path), "Choose another name."))
+    secrets = make(n, seed)
+    write_items(out, plant(read_items(records, Record), secrets, repeats=repeats, seed=seed))
+    write_items(kept, secrets)
+    console().print(f"wrote {out}, and {n} secrets to {kept}", highlight=False, markup=False)
+
+
 def _complete(found: Found) -> bool:
     return found.source.test in found.splits()
 

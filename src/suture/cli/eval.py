@@ -86,6 +86,8 @@ def evaluate(
         )
     place = results / digest[:12]
     _print(model, place, [load.task.name for load in work], floors)
+    if any(load.task.kind == "canary" for load in work):
+        _say_bound(place)
     if backend is Backend.openai and about is not None:
         said = {"confirmed": "confirmed by their log-probabilities", "asserted": "asserted, not shown: not reused"}
         console().print(f"the server's weights: {said[about['weights evidence']]}", highlight=False, markup=False)
@@ -98,9 +100,12 @@ def _workloads(
     suites: Sequence[str], tasks: Sequence[str], data: Path | None
 ) -> tuple[list[Workload], dict[str, list[Problem]]]:
     """Return what can be evaluated, and the problems of the tasks of suites whose data are not there."""
+    from suture.data.canaries import read_canaries
     from suture.errors import BadInputError, Problem, UsageError
     from suture.evaluate.suites import gather, own_task, suite_tasks
+    from suture.evaluate.workload import Workload
     from suture.study.texts import own_workload
+    from suture.tasks.canaries import TASK as CANARIES
     from suture.tasks.registry import TASKS
     from suture.tasks.suites import SUITE_TASKS
 
@@ -112,6 +117,8 @@ def _workloads(
         word, _, file = name.partition("=")
         if word.endswith((".yaml", ".yml")):
             load = own_task(Path(word))
+        elif word == CANARIES.name:
+            load = Workload(CANARIES, read_canaries(Path(file)))
         elif word in SUITE_TASKS and not file:
             single = gather([SUITE_TASKS[word]], data)
             problems += [problem for found in single.missing.values() for problem in found]
@@ -126,6 +133,21 @@ def _workloads(
     if problems:
         raise BadInputError(*problems)
     return list(work.values()), gathered.missing
+
+
+def _say_bound(place: Path) -> None:
+    """Say what the probe of memorisation excludes: where no secret was extracted, the rule of three."""
+    from suture.cli.console import console
+    from suture.evaluate.items import read_rows
+    from suture.evaluate.memorisation import rule_of_three
+    from suture.tasks.canaries import TASK
+
+    rows = read_rows(place / TASK.name)
+    hits = sum(row.scores["extracted"] == 1 for row in rows)
+    text = f"secrets extracted: {hits} of {len(rows)}"
+    if not hits:
+        text += f"; the true rate is below {100 * rule_of_three(len(rows)):.1f} % with 95 % confidence (rule of three)"
+    console().print(text, highlight=False, markup=False)
 
 
 def _mts(data: Path | None) -> str | None:

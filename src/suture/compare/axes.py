@@ -18,7 +18,7 @@ from suture.compare.verdicts import Axis, Interval, Margin, Score
 
 LOWER_IS_BETTER = (
     *("answer_nll", "fact_omission", "fact_fabrication"),
-    *("repetition", "language_mixing", "refusal", "empty", "truncated"),
+    *("repetition", "language_mixing", "refusal", "empty", "truncated", "exposure", "extracted"),
 )
 
 

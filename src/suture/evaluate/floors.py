@@ -21,7 +21,7 @@ from typing import Any
 
 import suture
 from suture.data.records import Choice, ContrastPair, Record, digest_items
-from suture.evaluate import generation, harness, ifeval
+from suture.evaluate import generation, harness, ifeval, memorisation
 from suture.evaluate.engine import Generation
 from suture.evaluate.items import ItemRow, read_meta, write_rows
 from suture.evaluate.metrics import facts
@@ -63,6 +63,8 @@ def _floors(load: Workload, train: Sequence[Record], limit: int | None) -> dict[
         return {"constant": partial(_ifeval, load, load.items, limit)}
     if load.task.kind == "harness":
         return _harness(load, train, limit)
+    if load.task.kind == "canary":
+        return {"chance": lambda: [memorisation.chance(load.task, record) for record in load.take(limit)]}
     if load.task.kind in ("choice", "contrast"):
         return {"chance": lambda: [_chance(load, item) for item in load.take(limit)]}
     if load.task.kind != "generation" or not train:

@@ -9,7 +9,7 @@ from typing import Any
 
 from suture.data.records import Choice, Record
 from suture.errors import Problem, UsageError
-from suture.evaluate import drift, generation, harness, ifeval, reading
+from suture.evaluate import drift, generation, harness, ifeval, memorisation, reading
 from suture.evaluate.backend import Advance, Answerer
 from suture.evaluate.engine import Engine, Generation
 from suture.evaluate.items import ItemRow
@@ -69,6 +69,10 @@ def make_job(
             some,
             batch_size,
             lambda part, advance: generation.answer(answerer, task, part, words, digest, batch_size, advance),
+        )
+    if task.kind == "canary":
+        return _items(
+            some, batch_size, lambda part, advance: memorisation.answer(answerer, task, part, digest, advance)
         )
     if task.kind in ("choice", "likelihood"):
         read: Any = reading.choose if task.kind == "choice" else reading.likelihood

@@ -94,6 +94,8 @@ METRICS: Mapping[str, Metric] = {
     "refusal": Metric("refusals", *_SHARE),
     "empty": Metric("empty answers", *_SHARE),
     "truncated": Metric("inputs cut off", *_SHARE),
+    "exposure": Metric("exposure of secrets", "bits", 1.0, 2),
+    "extracted": Metric("secrets extracted", *_SHARE),
     "same_response": Metric("same answer", *_SHARE),
 }
 

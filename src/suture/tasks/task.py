@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Axis = Literal["instruction", "medical", "clinical", "general", "probe"]
-Kind = Literal["ifeval", "contrast", "choice", "generation", "likelihood", "drift", "harness"]
+Kind = Literal["ifeval", "contrast", "choice", "generation", "likelihood", "drift", "harness", "canary"]
 
 
 @dataclass(frozen=True, slots=True)

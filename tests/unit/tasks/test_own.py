@@ -123,8 +123,7 @@ def test_another_encoding_a_missing_field_and_broken_lines_are_named(tmp_path: P
 def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, old: str, new: str, words: str) -> None:
     path = write(tmp_path, EIGHT.replace(old, new))
     with pytest.raises((UsageError, BadInputError)) as caught:
-        load = own_task(path)
-        ask(load.task, load.take(None), None)
+        own_task(path)
     assert words in str(caught.value)
     assert SECRET not in str(caught.value)
 
