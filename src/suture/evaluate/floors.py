@@ -21,7 +21,7 @@ from typing import Any
 
 import suture
 from suture.data.records import Choice, ContrastPair, Record, digest_items
-from suture.evaluate import generation, harness, ifeval, memorisation
+from suture.evaluate import generation, harness, ifeval, memorisation, verifiable
 from suture.evaluate.engine import Generation
 from suture.evaluate.items import ItemRow, read_meta, write_rows
 from suture.evaluate.metrics import facts
@@ -141,9 +141,14 @@ def _texts(load: Workload, label: str, answer: Callable[[Record], str], limit: i
 
 
 def _ifeval(load: Workload, path: Path, limit: int | None) -> list[ItemRow]:
-    harness = ifeval.load_harness(path, limit)
-    answers = [Generation(SENTENCE, 0, "stop", 0.0)] * len(harness.instances)
-    return ifeval.judge(harness, load.task, "floor:constant", answers)
+    if load.task.name == "ifbench":
+        count = len(verifiable.contexts(path, limit, str))
+        return verifiable.judge(
+            load.task, path, limit, "floor:constant", [Generation(SENTENCE, 0, "stop", 0.0)] * count
+        )
+    judges = ifeval.load_harness(path, limit)
+    answers = [Generation(SENTENCE, 0, "stop", 0.0)] * len(judges.instances)
+    return ifeval.judge(judges, load.task, "floor:constant", answers)
 
 
 def _chance(load: Workload, item: Choice | ContrastPair) -> ItemRow:

@@ -9,7 +9,7 @@ from typing import Any
 
 from suture.data.records import Choice, Record
 from suture.errors import Problem, UsageError
-from suture.evaluate import drift, generation, harness, ifeval, memorisation, reading
+from suture.evaluate import drift, generation, harness, ifeval, memorisation, reading, verifiable
 from suture.evaluate.backend import Advance, Answerer
 from suture.evaluate.engine import Engine, Generation
 from suture.evaluate.items import ItemRow
@@ -106,9 +106,12 @@ def _job(
 
 
 def _prompts(answerer: Answerer, load: Workload, path: Path, digest: str, batch_size: int, limit: int | None) -> Job:
-    """IFEval: responses are kept batch by batch, the verifiers judge them all at the end."""
-    judges = ifeval.load_harness(path, limit, chat=lambda history, **_: answerer.chat(history[-1]["content"]))
-    contexts = [instance.args[0] for instance in judges.instances]
+    """IFEval and IFBench: responses are kept batch by batch, the verifiers judge them all at the end."""
+    if load.task.name == "ifbench":
+        contexts = verifiable.contexts(path, limit, answerer.chat)
+    else:
+        judges = ifeval.load_harness(path, limit, chat=lambda history, **_: answerer.chat(history[-1]["content"]))
+        contexts = [instance.args[0] for instance in judges.instances]
     keys = [str(number) for number in range(len(contexts))]
 
     def answer(chosen: Sequence[int], advance: Advance) -> list[ItemRow]:
@@ -130,6 +133,8 @@ def _prompts(answerer: Answerer, load: Workload, path: Path, digest: str, batch_
             Generation(row.response, row.tokens, "stop" if row.finish_reason == "stop" else "length", row.seconds)
             for row in (held[key] for key in keys)
         ]
+        if load.task.name == "ifbench":
+            return verifiable.judge(load.task, path, limit, digest, given)
         return ifeval.judge(judges, load.task, digest, given)
 
     job = _job([len(context) for context in contexts], keys, batch_size, answer)

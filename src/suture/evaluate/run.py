@@ -18,7 +18,7 @@ from typing import Any
 import suture
 from suture.checkpoint.digest import tokenizer_digest
 from suture.checkpoint.load import load_model
-from suture.evaluate import drift, harness, ifeval, textscores
+from suture.evaluate import drift, harness, ifeval, textscores, verifiable
 from suture.evaluate.backend import Answerer
 from suture.evaluate.engine import Engine, apply_chat
 from suture.evaluate.items import ItemRow, read_meta, write_rows
@@ -119,6 +119,8 @@ def signatures(load: Workload) -> dict[str, str]:
         return textscores.signatures(load.task.metrics)
     if load.task.kind == "harness":
         return harness.signatures(load.task)
+    if load.task.name == "ifbench":
+        return dict.fromkeys(load.task.metrics, verifiable.signature())
     if load.task.kind == "ifeval":
         return dict.fromkeys(load.task.metrics, ifeval.signature())
     return dict.fromkeys(load.task.metrics, f"suture {suture.__version__}, {load.task.kind}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from suture.data.catalog import get_source
@@ -12,7 +11,7 @@ from suture.data.documents import of_section
 from suture.data.prepare import load, problems_of
 from suture.data.records import Record
 from suture.errors import BadInputError, Problem
-from suture.evaluate import textscores
+from suture.evaluate import textscores, verifiable
 from suture.evaluate.harness import check_documents
 from suture.evaluate.packaged import ifeval_prompts
 from suture.evaluate.workload import Workload
@@ -38,8 +37,8 @@ def gather(tasks: Sequence[Task], data: Path | None) -> Gathered:
         if task.name == "ifeval" and problems:
             work.append(Workload(task, ifeval_prompts()))
             continue
-        if task.kind == "ifeval" and find_spec(f"suture.evaluate.{task.name}") is None:
-            problems.append(Problem(f"{task.name} needs its verifiers.", "none in this version"))
+        if task.name == "ifbench":
+            problems += verifiable.problems()
         if problems or data is None:
             missing[task.name] = problems
             continue
