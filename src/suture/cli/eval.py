@@ -53,8 +53,8 @@ def evaluate(
     from suture.evaluate.ready import check_packages, check_template, refuse_unready
     from suture.evaluate.run import evaluate_model, tokenizer_of
 
-    folder = resolve_model(model)
     work, missing = _workloads(suite or [], task or [], data)
+    folder = resolve_model(model)
     problems = [problem for found in missing.values() for problem in found]
     packages = check_packages(work, backend)
     if not any(problem.must.startswith("The packages") for problem in packages):

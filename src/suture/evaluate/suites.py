@@ -10,10 +10,10 @@ from suture.data.catalog import get_source
 from suture.data.documents import of_section
 from suture.data.prepare import load, problems_of
 from suture.data.records import Record
-from suture.errors import BadInputError, Problem
+from suture.errors import BadInputError, Problem, SutureError
 from suture.evaluate import textscores, verifiable
 from suture.evaluate.harness import check_documents
-from suture.evaluate.packaged import ifeval_prompts
+from suture.evaluate.packaged import ifbench_prompts, ifeval_prompts
 from suture.evaluate.workload import Workload
 from suture.tasks.own import read_own_task
 from suture.tasks.suites import get_suite
@@ -34,13 +34,15 @@ def gather(tasks: Sequence[Task], data: Path | None) -> Gathered:
     missing: dict[str, list[Problem]] = {}
     for task in tasks:
         problems = problems_of(task.dataset, data)
-        if task.name == "ifeval" and problems:
-            work.append(Workload(task, ifeval_prompts()))
-            continue
+        packaged = _packaged_prompts(task) if problems and task.kind == "ifeval" else None
+        problems = [] if packaged else problems
         if task.name == "ifbench":
             problems += verifiable.problems()
-        if problems or data is None:
+        if problems:
             missing[task.name] = problems
+            continue
+        if packaged or data is None:
+            work += [Workload(task, packaged)] if packaged else []
             continue
         try:
             loaded = load(task.dataset, data)
@@ -52,6 +54,14 @@ def gather(tasks: Sequence[Task], data: Path | None) -> Gathered:
             continue
         work.append(Workload(task, items))
     return Gathered(work, missing)
+
+
+def _packaged_prompts(task: Task) -> Path | None:
+    """Return the prompts of IFEval or IFBench inside an installed package, None where it is not installed."""
+    try:
+        return ifeval_prompts() if task.name == "ifeval" else ifbench_prompts()
+    except SutureError:
+        return None
 
 
 def suite_tasks(names: Sequence[str]) -> list[Task]:
