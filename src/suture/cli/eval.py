@@ -100,13 +100,9 @@ def _workloads(
     suites: Sequence[str], tasks: Sequence[str], data: Path | None
 ) -> tuple[list[Workload], dict[str, list[Problem]]]:
     """Return what can be evaluated, and the problems of the tasks of suites whose data are not there."""
-    from suture.data.canaries import read_canaries
     from suture.errors import BadInputError, Problem, UsageError
     from suture.evaluate.suites import gather, own_task, suite_tasks
-    from suture.evaluate.workload import Workload
     from suture.study.texts import own_workload
-    from suture.tasks.canaries import TASK as CANARIES
-    from suture.tasks.registry import TASKS
     from suture.tasks.suites import SUITE_TASKS
 
     if not suites and not tasks:
@@ -117,8 +113,6 @@ def _workloads(
         word, _, file = name.partition("=")
         if word.endswith((".yaml", ".yml")):
             load = own_task(Path(word))
-        elif word == CANARIES.name:
-            load = Workload(CANARIES, read_canaries(Path(file)))
         elif word in SUITE_TASKS and not file:
             single = gather([SUITE_TASKS[word]], data)
             problems += [problem for found in single.missing.values() for problem in found]
@@ -126,8 +120,6 @@ def _workloads(
                 continue
             (load,) = single.work
         else:
-            if word not in TASKS and word in SUITE_TASKS:
-                raise UsageError(Problem(f"{word} takes its items from --data.", f"{word}=FILE"))
             load = own_workload(word, file, data=_mts(data))
         work[load.task.name] = load
     if problems:

@@ -7,32 +7,24 @@ asked in the same tokens (see `Engine.pairs`, `Engine.generate`), the options of
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from blake3 import blake3
-
 from suture.data.documents import as_documents
 from suture.data.records import Choice, Record
-from suture.errors import BadInputError, Problem, refuse
+from suture.errors import BadInputError, Problem
 from suture.evaluate import textscores
 from suture.evaluate.backend import Advance, Answerer
+from suture.evaluate.harness_tasks import Items, load_task, quiet
 from suture.evaluate.items import ItemRow
 from suture.evaluate.metrics import length, side_effects
-from suture.evaluate.packaged import stay_offline
 from suture.evaluate.workload import text_digest
-from suture.tasks.suites import FOLDER, task_file
 from suture.tasks.task import Task
 
 Chat = Callable[[str], str]
-Items = Sequence[Record | Choice]
 CHOICE_SCORES = {"acc": "accuracy", "acc_norm": "accuracy_norm", "exact_match": "exact_match"}
 
 
@@ -74,7 +66,7 @@ def ask(task: Task, items: Items, chat: Chat | None) -> Asked:
 
     Raises BadInputError where the task's or the model's template fails to render, naming the item and no text of it.
     """
-    harness = _load(task, as_documents(items))
+    harness = load_task(task, as_documents(items))
     generates = harness.OUTPUT_TYPE == "generate_until"
     settings: dict[str, Any] = {}
     if generates and chat is not None:
@@ -84,7 +76,7 @@ def ask(task: Task, items: Items, chat: Chat | None) -> Asked:
             "chat_template": lambda history, **_: apply(history[-1]["content"]),
             "tokenizer_name": "suture",
         }
-    with _quiet():
+    with quiet():
         try:
             harness.build_all_requests(**settings)
         except Exception as error:
@@ -117,14 +109,6 @@ def answer(
     return rows
 
 
-def protocol_digest(task: Task) -> str:
-    """Return the digest of the task file and of what it includes; "" for a task that has none."""
-    paths = [task_file(task), FOLDER / "_choice.yaml", FOLDER / "_text.yaml"]
-    if task.instruction:
-        return ""
-    return blake3(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
-
-
 def signatures(task: Task) -> dict[str, str]:
     """Return metric -> library, version and settings."""
     written = [metric for metric in task.metrics if metric in textscores.NAMES]
@@ -132,25 +116,6 @@ def signatures(task: Task) -> dict[str, str]:
     if task.instruction:
         harness = f"lm_eval {version('lm_eval')}, a task file of one's own"
     return {**dict.fromkeys(task.metrics, harness), **textscores.signatures(written)}
-
-
-def score_document(document: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
-    """Return the scores of one answer to a document; what the harness's task files call (`process_results`)."""
-    metrics = [name for name in textscores.NAMES if name != "fact_recall"]
-    return textscores.score_text(metrics, str(results[0]).strip(), _record(document))
-
-
-def _record(document: Mapping[str, Any]) -> Record:
-    return Record(
-        id=str(document["id"]),
-        source=str(document["source"]),
-        encounter=str(document["encounter"]),
-        section=str(document["section"]),
-        input=str(document["input"]),
-        target=str(document["target"]),
-        split=str(document["split"]),
-        licence=str(document["licence"]),
-    )
 
 
 def _write(
@@ -219,49 +184,6 @@ def _digest(harness: Any, instances: Sequence[Any]) -> str:
     return text_digest(text, *options)
 
 
-def _load(task: Task, documents: Sequence[Mapping[str, Any]]) -> Any:
-    """Return the harness's task with `documents` as its test split."""
-    stay_offline()
-    from datasets import Dataset
-    from lm_eval.api.task import ConfigurableTask
-
-    data = {"custom_dataset": lambda **_: {"test": Dataset.from_list([dict(document) for document in documents])}}
-    with _quiet():
-        if task.instruction:
-            return ConfigurableTask(config={**_own_config(task, documents), **data})
-        name = f"suture_{task.name}"
-        settings = {"task": name, **data}
-        if task.max_new_tokens:
-            limits = {"until": [], "do_sample": False, "max_gen_toks": task.max_new_tokens}
-            settings["generation_kwargs"] = limits
-        return _manager().load([{"group": "local", "task": [settings]}])["tasks"][name]
-
-
-@cache
-def _manager() -> Any:
-    from lm_eval.tasks import TaskManager
-
-    return TaskManager(include_path=str(FOLDER), include_defaults=False)
-
-
-def _own_config(task: Task, documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the harness's configuration of a task of one's own."""
-    shared = {"task": task.name, "test_split": "test", "num_fewshot": 0, "doc_to_text": task.instruction}
-    if "options" in documents[0]:
-        metrics = [{"metric": name, "aggregation": "mean", "higher_is_better": True} for name in ("acc", "acc_norm")]
-        choice = {"output_type": "multiple_choice", "doc_to_choice": "{{options}}", "doc_to_target": "answer"}
-        return {**shared, **choice, "metric_list": metrics}
-    metrics = [{"metric": name, "aggregation": "nanmean", "higher_is_better": True} for name in task.metrics]
-    return {
-        **shared,
-        "output_type": "generate_until",
-        "doc_to_target": "{{target}}",
-        "process_results": score_document,
-        "metric_list": metrics,
-        "generation_kwargs": {"until": [], "do_sample": False, "max_gen_toks": task.max_new_tokens},
-    }
-
-
 def _unrenderable(task: Task, harness: Any, items: Items, error: Exception) -> BadInputError:
     """Say which template fails on which item; the error's own words may quote the item and are left out."""
     for item, document in zip(items, harness.test_docs(), strict=True):
@@ -272,43 +194,3 @@ def _unrenderable(task: Task, harness: Any, items: Items, error: Exception) -> B
             return BadInputError(Problem("The prompt's template must render.", got, f"task {task.name}"))
     got = type(error).__name__
     return BadInputError(Problem("The model's chat template must render one user turn.", got, f"task {task.name}"))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the harness's progress bars and log lines, which may quote documents, off the terminal."""
-    logger = logging.getLogger("lm_eval")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def check_documents(task: Task, items: Items) -> None:
-    """Raise BadInputError where the prompt of a task of one's own does not render for an item, which is named."""
-    from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, meta
-
-    environment = Environment(undefined=StrictUndefined)
-    try:
-        asked = meta.find_undeclared_variables(environment.parse(task.instruction))
-    except TemplateSyntaxError as error:
-        got = f"a syntax error in line {error.lineno}"
-        raise BadInputError(Problem("The prompt must be a Jinja template.", got, f"task {task.name}")) from None
-    documents = as_documents(items)
-    known = documents[0]
-    problems = [
-        Problem(f"The prompt may use {', '.join(sorted(known))}.", f"'{name}'", f"task {task.name}")
-        for name in sorted(asked - known.keys())
-    ]
-    refuse(BadInputError, problems)
-    template = environment.from_string(task.instruction)
-    for document in documents:
-        try:
-            template.render(**document)
-        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-            got = f"{type(error).__name__} at item {document['id']}"
-            problems.append(Problem("The prompt's template must render.", got, f"task {task.name}"))
-    refuse(BadInputError, problems[:10])

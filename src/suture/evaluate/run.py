@@ -21,6 +21,7 @@ from suture.checkpoint.load import load_model
 from suture.evaluate import drift, harness, ifeval, textscores, verifiable
 from suture.evaluate.backend import Answerer
 from suture.evaluate.engine import Engine, apply_chat
+from suture.evaluate.harness_tasks import protocol_digest
 from suture.evaluate.items import ItemRow, read_meta, write_rows
 from suture.evaluate.jobs import Job, make_job
 from suture.evaluate.packaged import stay_offline
@@ -142,7 +143,7 @@ def _key(
         "signatures": signatures(load),
     }
     if load.task.kind == "harness":
-        key["task file"] = harness.protocol_digest(load.task)
+        key["task file"] = protocol_digest(load.task)
     return key
 
 

@@ -10,9 +10,9 @@ from suture.data.catalog import get_source
 from suture.data.documents import of_section
 from suture.data.prepare import load, problems_of
 from suture.data.records import Record
-from suture.errors import BadInputError, Problem, SutureError
+from suture.errors import BadInputError, Problem, SutureError, UsageError, refuse
 from suture.evaluate import textscores, verifiable
-from suture.evaluate.harness import check_documents
+from suture.evaluate.harness_tasks import check_documents
 from suture.evaluate.packaged import ifbench_prompts, ifeval_prompts
 from suture.evaluate.workload import Workload
 from suture.tasks.own import read_own_task
@@ -67,6 +67,15 @@ def _packaged_prompts(task: Task) -> Path | None:
 def suite_tasks(names: Sequence[str]) -> list[Task]:
     """Return the tasks of several suites, each once."""
     return list({task.name: task for name in names for task in get_suite(name)}.values())
+
+
+def suite_workload(task: Task, file: str, data: str | None) -> Workload:
+    """Return one task of a suite on its data below `data`. Raises UsageError for a file, BadInputError for no data."""
+    if file:
+        raise UsageError(Problem(f"{task.name} takes its items from the data folder.", f"{task.name}=FILE"))
+    gathered = gather([task], Path(data) if data else None)
+    refuse(BadInputError, [problem for found in gathered.missing.values() for problem in found])
+    return gathered.work[0]
 
 
 def own_task(path: Path) -> Workload:
