@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from suture import kernels
+from suture.kernels import fused
 
 Floats = NDArray[np.float32]
 Halves = NDArray[np.uint16]
@@ -102,11 +103,17 @@ def test_every_value_on_the_grid_stays(dtype: str, rounding: str) -> None:
 def test_overflow_becomes_infinite_and_is_counted(dtype: str, largest: int, step: float) -> None:
     top = float(widened(np.array([largest], np.uint16), dtype)[0])
     beyond = floats(top, top + 0.25 * step, top + 0.75 * step, -top - 0.25 * step)
-    nearest, stochastic = rounded(beyond, dtype, "nearest"), rounded(beyond, dtype, "stochastic")
+    nearest = rounded(beyond, dtype, "nearest")
     assert nearest.tolist() == [top, top, np.inf, -top]
-    assert stochastic.tolist() == [top, np.inf, np.inf, -np.inf]
-    assert kernels.count_nonfinite(beyond) == 0
-    assert (kernels.count_nonfinite(nearest), kernels.count_nonfinite(stochastic)) == (1, 3)
+    assert (kernels.count_nonfinite(beyond), kernels.count_nonfinite(nearest)) == (0, 1)
+    many = rounded(np.full(100_000, beyond[2], np.float32), dtype, "stochastic")  # infinity is the grid's next point
+    assert set(many.tolist()) == {top, np.inf}
+    assert kernels.count_nonfinite(many) == pytest.approx(75_000, rel=0.02)
+
+
+def test_vanished_values_are_counted() -> None:
+    values, back = floats(0, 1e-30, -1e-30, 1), floats(0, 0, -0.0, 1)
+    assert kernels.count_vanished(values, back) == 2
 
 
 @pytest.mark.parametrize(
@@ -198,8 +205,7 @@ def test_sums_against_float64(size: int) -> None:
     b = base.astype(np.float64)
     expected = [[b @ b, b @ p, b @ q], [b @ p, p @ p, p @ q], [b @ q, p @ q, q @ q]]
     np.testing.assert_allclose(kernels.gram_segment([base, x, y], 0), expected, rtol=1e-13, atol=1e-13)
-    np.testing.assert_allclose(kernels.realised_sums(x, base, y), [p @ q, q @ q], rtol=1e-13, atol=1e-13)
-    assert kernels.l1_distance(x, base) == pytest.approx(np.abs(p).sum(), rel=1e-13)
+    assert kernels.l1_distances(x, y, base) == pytest.approx((np.abs(p).sum(), np.abs(q).sum()), rel=1e-13)
 
 
 def test_the_gram_trap() -> None:
@@ -224,10 +230,66 @@ def test_the_gram_trap() -> None:
     assert abs(dot / true) > 0.05
 
 
+def finished(
+    values: Floats, general: Floats, clinical: Floats, rounding: str = "nearest"
+) -> tuple[Halves, NDArray[np.float64]]:
+    stored, back, sums = np.empty(values.size, np.uint16), np.empty_like(values), np.zeros(3)
+    kernels.finish(
+        values, general, clinical, "BF16", rounding=rounding, key=KEY, start=0, out=stored, back=back, sums=sums
+    )
+    return stored, sums
+
+
 def test_realised_coefficient_by_hand() -> None:
-    general, clinical = floats(0, 0, 1), floats(2, 1, 1)
-    assert kernels.realised_sums(floats(1, 0, 1), general, clinical) == (2, 5)
-    assert kernels.realised_sums(clinical, general, clinical) == (5, 5)
+    general, clinical = floats(0, 0, 1), floats(2, 1, 1)  # |d|^2 = 5
+    assert finished(floats(1, 0, 1), general, clinical)[1].tolist() == [5, 2, 0]
+    assert finished(clinical, general, clinical)[1].tolist() == [5, 5, 0]
+    slipped = floats(1 + 2**-9, 0, 1)  # bf16 stores 1
+    assert finished(slipped, general, clinical)[1].tolist() == [5, 2 + 2**-8, -(2**-8)]
+
+
+@pytest.mark.parametrize("size", [1, 2047, 2048, 5000])
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+def test_fused_loops_give_the_bits_of_single_steps(size: int, rounding: str) -> None:
+    raws = [narrowed(np.random.default_rng(i).standard_normal(size).astype(np.float32), "BF16") for i in range(3)]
+    x, y, z = (widened(raw, "BF16") for raw in raws)
+    out, sums = np.empty(size, np.uint16), np.zeros(3)
+    fused.pair_sum(raws[0], raws[1], 0.3, rounding=rounding, key=KEY, start=0, out=out, sums=sums)
+    stored, expected = finished(summed([x, y], [0.7, 0.3]), x, y, rounding)
+    assert (out == stored).all()
+    np.testing.assert_allclose(sums[[0, 2]], expected[[0, 2]], rtol=1e-6, atol=1e-6)
+
+    sums = np.zeros(3)
+    fused.triple_sum(
+        (raws[0], raws[1], raws[2]), (0.3, 0.2), (2, 1), rounding=rounding, key=KEY, start=0, out=out, sums=sums
+    )
+    stored, expected = finished(summed([x, y, z], [0.5, 0.3, 0.2]), z, y, rounding)
+    assert (out == stored).all()
+    np.testing.assert_allclose(sums, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_fused_sums_show_what_is_not_finite(bad: float, place: int) -> None:
+    given_values = [np.ones(3000, np.float32) * (i + 1) for i in range(3)]
+    given_values[place][2999] = bad
+    raws = [narrowed(values, "BF16") for values in given_values]
+    out, sums = np.empty(3000, np.uint16), np.zeros(3)
+    fused.triple_sum(
+        (raws[0], raws[1], raws[2]), (0.3, 0.0), (0, 1), rounding="nearest", key=KEY, start=0, out=out, sums=sums
+    )
+    assert not np.isfinite(sums).all()
+    if place < 2:
+        sums = np.zeros(3)
+        fused.pair_sum(raws[0], raws[1], 0.0, rounding="nearest", key=KEY, start=0, out=out, sums=sums)
+        assert not np.isfinite(sums).all()
+
+
+def test_gram_of_stored_bits_is_that_of_blocks() -> None:
+    raws = [narrowed(np.random.default_rng(i).standard_normal(1001).astype(np.float32), "BF16") for i in range(2)]
+    square, mixed, delta = fused.gram_pair(raws[0], raws[1])
+    expected = kernels.gram_segment([widened(raw, "BF16") for raw in raws], 0)
+    assert expected.tolist() == [[square, mixed], [mixed, delta]]
 
 
 def test_nearest_rounding_eats_the_merge_and_stochastic_does_not() -> None:
@@ -241,8 +303,8 @@ def test_nearest_rounding_eats_the_merge_and_stochastic_does_not() -> None:
     merged = summed([general, clinical], [0.75, 0.25])
     realised = {}
     for rounding in ("nearest", "stochastic"):
-        dot, square = kernels.realised_sums(rounded(merged, "BF16", rounding), general, clinical)
-        realised[rounding] = dot / square
+        square, way, slip = finished(merged, general, clinical, rounding)[1]
+        realised[rounding] = (way + slip) / square
     assert realised["nearest"] < 0.15
     assert realised["stochastic"] == pytest.approx(0.25, rel=0.05)
 
@@ -259,21 +321,8 @@ def test_nearswap_by_hand() -> None:
     assert bits(out) == bits(base)
 
 
-def test_thinned_keeps_what_splitmix_draws() -> None:
-    def splitmix(index: int) -> int:
-        z = (int(KEY) + (index + 1) * 0x9E3779B97F4A7C15) % 2**64
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
-        return z ^ z >> 31
-
-    ones, zeros = np.ones(200, np.float32), np.zeros(200, np.float32)
-    expected = [float(splitmix(100 + i) < 0.3 * 2**64) for i in range(200)]
-    assert kernels.thinned(ones, zeros, KEY, 100, 0.3).tolist() == expected
-    assert kernels.thinned(ones, zeros, KEY, 0, 1.0).all()
-
-
-def test_l1_distance_by_hand() -> None:
-    assert kernels.l1_distance(floats(1, -2, 3), floats(0, 1, 3)) == 4
+def test_l1_distances_by_hand() -> None:
+    assert kernels.l1_distances(floats(1, -2, 3), floats(0, -2, 3), floats(0, 1, 3)) == (4, 3)
 
 
 # --- compilation ------------------------------------------------------------------------------------------------------

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from suture.checkpoint.header import read_checkpoint
+from suture.checkpoint.template import bound_templates
 
 
 def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tuple[Any, Any]:
     """Return (model, tokenizer) of the folder `path`, in eval mode, padding on the left.
 
     The headers are checked first. Weights are cloned out of the file's memory map: arithmetic on mapped pages is a
-    fifth slower, and a model in use must not change when its file does. Raises BadInputError for a malformed folder.
+    fifth slower, and a model in use must not change when its file does. Renderings of its chat template are bounded.
+    Raises BadInputError for a malformed folder, or a chat template that does not end.
     """
     import torch
     import transformers
@@ -30,13 +32,15 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tu
 
 
 def load_tokenizer(path: Path) -> Any:
-    """Return the tokenizer of the folder `path`, padding on the left."""
+    """Return the tokenizer of the folder `path`, padding on the left; renderings of its chat template are bounded."""
     import transformers
 
     with quiet_transformers():
-        return transformers.AutoTokenizer.from_pretrained(
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(path), local_files_only=True, trust_remote_code=False, padding_side="left"
         )
+    bound_templates(tokenizer, str(path))
+    return tokenizer
 
 
 @contextlib.contextmanager

@@ -15,10 +15,10 @@ MANIFEST_NAME = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class InputModel:
-    """One input: its reference in the recipe and the weights digest read while merging."""
+    """One input: its reference in the recipe and the weights digest read while merging (None: digests left out)."""
 
     model: str
-    weights_digest: str
+    weights_digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +55,24 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that is known of one merge. seconds is wall time; everything else is a function of the inputs."""
+    """All that is known of one merge. seconds is wall time; everything else is a function of the inputs.
+
+    tensors: those of the output. dropped: those of each input that the output has nothing of, with the reason.
+    """
 
     version: str
     method: str
     recipe: Mapping[str, Any]
     donor: str
     inputs: tuple[InputModel, ...]
-    weights_digest: str
+    weights_digest: str | None
     tokenizer_digest: str
     rounding: str
     seed: int
     realised: Realised | None
     arc_tensors: int | None
     tensors: Mapping[str, TensorEntry]
+    dropped: Mapping[str, Mapping[str, str]]
     notes: tuple[str, ...]
     seconds: float
 

@@ -1,225 +1,215 @@
-"""Writes a checkpoint that appears whole or not at all: staging folder, positioned writes, fsync, one rename.
+"""Writes a checkpoint that appears whole or not at all, and that a killed run can go on with.
 
 The layout (which tensor at which offset of which shard) is computed beforehand, so that tensors may be written in any
-order and by several threads. A lock beside the target keeps a second run out; the kernel drops it with its holder.
+order and by several threads. Whoever computes calls `write` and, for each unit of the layout, `done`; finished pieces
+are synced and journalled behind his back; `publish` makes it the target. docs/design/006-the-write-protocol.md.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import json
 import os
-import shutil
-import socket
-import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
+from typing import Any
 
-from suture.checkpoint.header import DTYPE_BYTES, INDEX_NAME, SINGLE_NAME
-from suture.errors import OutputExistsError, Problem, ResourceError
+from suture.checkpoint import disk
+from suture.checkpoint.failpoint import failpoint
+from suture.checkpoint.journal import FoundJournal, Journal, Records
+from suture.checkpoint.layout import Layout, TensorSlot, Unit, lay_out
+from suture.checkpoint.lock import OutputLock
+from suture.checkpoint.pieces import PieceKeeper
+from suture.checkpoint.staging import Staging, close_all
+from suture.checkpoint.target import put_in_place, refuse_existing, restore
+from suture.errors import IntegrityError, Problem, ResourceError, SutureError
 
+__all__ = ["CheckpointWriter", "Layout", "TensorSlot", "Unit", "lay_out", "refuse_existing"]
 
-@dataclass(frozen=True, slots=True)
-class TensorSlot:
-    """Where a tensor of the output goes: shard number, offset in bytes from the start of that file."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    shard: int
-    offset: int
-    nbytes: int
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The output's files: slots by tensor name, and name, header bytes and total size of each shard."""
-
-    slots: Mapping[str, TensorSlot]
-    files: tuple[tuple[str, bytes, int], ...]
-
-    @property
-    def nbytes(self) -> int:
-        """Size of all weight files together."""
-        return sum(size for _, _, size in self.files)
-
-
-def lay_out(tensors: Sequence[tuple[str, str, tuple[int, ...]]], max_shard_bytes: int) -> Layout:
-    """Return the layout for tensors given as (name, dtype, shape) in the order in which they are to stand."""
-    shards: list[list[tuple[str, str, tuple[int, ...], int]]] = [[]]
-    filled = 0
-    for name, dtype, shape in tensors:
-        nbytes = DTYPE_BYTES[dtype]
-        for extent in shape:
-            nbytes *= extent
-        if shards[-1] and filled + nbytes > max_shard_bytes:
-            shards.append([])
-            filled = 0
-        shards[-1].append((name, dtype, shape, nbytes))
-        filled += nbytes
-    slots: dict[str, TensorSlot] = {}
-    files: list[tuple[str, bytes, int]] = []
-    for number, shard in enumerate(shards):
-        # The order is the donor's, so only the header is padded, to 8 bytes, as the format asks.
-        header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-        begin = 0
-        for name, dtype, shape, nbytes in shard:
-            header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, begin + nbytes]}
-            begin += nbytes
-        text = json.dumps(header, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 8)
-        start = 8 + len(text)
-        for name, dtype, shape, nbytes in shard:
-            offset = start + header[name]["data_offsets"][0]  # type: ignore[index]
-            slots[name] = TensorSlot(name, dtype, shape, number, offset, nbytes)
-        file = SINGLE_NAME if len(shards) == 1 else f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors"
-        files.append((file, struct.pack("<Q", len(text)) + text, start + begin))
-    return Layout(slots, tuple(files))
+KEPT = "Finished pieces stay: run the same command again and it goes on."
+JOURNAL_ROOM = 1 << 16  # what is still missing where all weights have their blocks
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class CheckpointWriter:
     """Writes the tensors of one layout into a staging folder; `publish` makes it the target. Threads share it.
 
-    Raises OutputExistsError on entry where the target holds files or another run holds its lock, ResourceError where
-    the disk is too small. Left without `publish`, it removes its staging folder.
+    key: names the work: digest of recipe, parents' identity, version. parts: digests of what makes up the key, by name
+    ("recipe", "parent x"), so that a refusal can name what changed. overwrite: replace an output of Suture in one step.
+    sync: wait for the disk; without it a kill loses nothing but a power cut may. restart: remove what an earlier run
+    left, whatever its key.
+
+    On entry: OutputExistsError where the target holds files, another run holds its lock, or pieces of other work stand
+    there; ResourceError where the disk is too small. Left without `publish`, finished pieces stay for the next run with
+    the same key, unless `discard` was called; where none is finished, nothing is left. A run that was killed after its
+    output had appeared goes on as well: everything is `finished`, and `publish` only sweeps.
     """
 
-    def __init__(self, target: Path, layout: Layout) -> None:
+    def __init__(
+        self,
+        target: Path,
+        layout: Layout,
+        *,
+        key: str,
+        parts: Mapping[str, str] = NONE,
+        overwrite: bool = False,
+        sync: bool = True,
+        restart: bool = False,
+    ) -> None:
         self.target = target
         self.layout = layout
-        self._staging = target.with_name(f".{target.name}.suture-partial")
-        self._lock_file = target.with_name(f".{target.name}.suture-lock")
-        self._lock = -1
+        self.finished: Mapping[int, dict[str, Any]] = MappingProxyType({})
+        self._overwrite = overwrite
+        self._sync = sync
+        self._restart = restart
+        self._staging = Staging(target, layout, key, parts, sync=sync)
         self._descriptors: list[int] = []
+        self._stack = ExitStack()
+        self._keeper: PieceKeeper | None = None
+        self._sweep = False
+        self._placed = False
 
     def __enter__(self) -> CheckpointWriter:
-        refuse_existing(self.target)
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
-        try:
-            shutil.rmtree(self._staging, ignore_errors=True)
-            _check_space(self.target.parent, self.layout.nbytes)
-            self._staging.mkdir()
-            for name, header, size in self.layout.files:
-                descriptor = os.open(self._staging / name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-                self._descriptors.append(descriptor)
-                _preallocate(descriptor, size, self.target)
-                _write_all(descriptor, memoryview(header), 0)
-        except BaseException:
-            self._abandon()
-            raise
+        with self._stack:
+            with disk.named_errors(self.target, self.layout.nbytes):
+                self.target.parent.mkdir(parents=True, exist_ok=True)
+                self._stack.enter_context(OutputLock(self.target))
+                restore(self._staging.folder, self.target)
+                found = self._find()
+                journal = self._open(found)
+            pieces: Mapping[int, Records] = found.pieces if found else {}
+            self.finished = MappingProxyType({i: r for records in pieces.values() for i, r in records.items()})
+            self._keeper = PieceKeeper(self.layout, self._descriptors, journal, pieces, sync=self._sync)
+            self._stack = self._stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._abandon()
+        with self._stack:
+            keeper, self._keeper = self._keeper, None
+            if keeper is not None:
+                keeper.close()
+                self._sweep = self._sweep or not keeper.kept
+            close_all(self._descriptors)
+            if self._sweep:
+                self._remove_staging(quietly=error is not None)
+                failpoint("after-sweep")
 
     def write(self, slot: TensorSlot, start: int, data: memoryview) -> None:
-        """Write `data` (bytes) at byte `start` of the tensor."""
-        _write_all(self._descriptors[slot.shard], data, slot.offset + start)
+        """Write `data` (bytes) at byte `start` of the tensor. Raises ResourceError where the disk does not take it."""
+        descriptor = self._descriptors[slot.shard]
+        try:
+            written = os.pwrite(descriptor, data, slot.offset + start)
+            if written != data.nbytes:
+                disk.write_all(descriptor, data[written:], slot.offset + start + written)
+        except OSError as error:
+            raise self._named(error) from None
+
+    def done(self, unit: int, record: dict[str, Any]) -> None:
+        """Note that unit number `unit` is wholly written; the next run finds `record` (JSON) in `finished`.
+
+        Any thread may call it; it does not wait for the disk. Raises what the sync of an earlier piece raised.
+        """
+        keeper = self._keeper
+        if keeper is None:
+            raise RuntimeError("the writer is not open")
+        self._raise_failure(keeper)
+        keeper.done(unit, record)
+        failpoint("unit-done")
+
+    def discard(self) -> None:
+        """Leave nothing behind on exit: the inputs themselves were refused, so another run could not go on."""
+        self._sweep = True
 
     def publish(self, files: Mapping[str, bytes]) -> None:
-        """Add the small `files`, sync everything, and rename the staging folder to the target."""
-        small = dict(files)
-        if len(self.layout.files) > 1:
-            small[INDEX_NAME] = self._index()
-        for name, content in small.items():
-            descriptor = os.open(self._staging / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-            self._descriptors.append(descriptor)
-            _write_all(descriptor, memoryview(content), 0)
-        for descriptor in self._descriptors:
-            os.fsync(descriptor)
-        _sync_folder(self._staging)
-        refuse_existing(self.target)
-        if self.target.exists():
-            self.target.rmdir()
-        self._staging.rename(self.target)
-        _sync_folder(self.target.parent)
+        """Add the small `files`, sync everything, and make the staging folder the target in one step.
 
-    def _index(self) -> bytes:
-        total = sum(slot.nbytes for slot in self.layout.slots.values())
-        placed = {name: self.layout.files[slot.shard][0] for name, slot in sorted(self.layout.slots.items())}
-        return (json.dumps({"metadata": {"total_size": total}, "weight_map": placed}, indent=2) + "\n").encode()
+        Raises ResourceError, OutputExistsError where something stands there meanwhile, IntegrityError where a unit was
+        never done.
+        """
+        keeper = self._keeper
+        if keeper is None:
+            raise RuntimeError("the writer is not open")
+        keeper.close()
+        self._raise_failure(keeper)
+        missing = len(self.layout.pieces) - keeper.kept
+        if missing:
+            must = "Every piece must be written before an output appears."
+            raise IntegrityError(Problem(must, f"{missing} of {len(self.layout.pieces)} unwritten", str(self.target)))
+        if not self._placed:
+            self._put_in_place(files)
+        self._placed = self._sweep = True
+        failpoint("after-rename")
+        with disk.named_errors(self.target, 0, "The output is whole, but a power cut may still undo it."):
+            if self._sync:
+                disk.sync_folder(self.target.parent)
+        failpoint("after-parent-sync")
 
-    def _take_lock(self) -> None:
-        self._lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+    def _remove_staging(self, *, quietly: bool) -> None:
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self._lock, 200).decode(errors="replace") or "another run"
-            os.close(self._lock)
-            self._lock = -1
-            must = "Only one run may write an output."
-            raise OutputExistsError(
-                Problem(must, f"a lock of {holder}", str(self.target), "Wait for it to end.")
-            ) from None
-        if not _same_file(self._lock, self._lock_file):  # the holder before us removed it between our open and lock
-            os.close(self._lock)
-            self._take_lock()
-            return
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            self._staging.remove()
+        except OSError as error:
+            if not quietly:
+                cause = os.strerror(error.errno or 0).lower()
+                advice = f"{'The output is whole. ' if self._placed else ''}Remove this folder yourself."
+                problem = Problem("What a run staged must be removed.", cause, str(self._staging.folder), advice)
+                raise ResourceError(problem) from None
 
-    def _abandon(self) -> None:
-        for descriptor in self._descriptors:
-            os.close(descriptor)
-        self._descriptors.clear()
-        shutil.rmtree(self._staging, ignore_errors=True)
-        if self._lock >= 0:
-            self._lock_file.unlink(missing_ok=True)
-            os.close(self._lock)
-            self._lock = -1
+    def _find(self) -> FoundJournal | None:
+        """Refuse what may not be replaced; return what an earlier run left that this one goes on with."""
+        found = None if self._restart else self._staging.find_published()
+        self._placed = found is not None
+        if found is None:
+            refuse_existing(self.target, overwrite=self._overwrite)
+            found = None if self._restart else self._staging.find()
+        return found
 
-
-def refuse_existing(target: Path) -> None:
-    """Raise OutputExistsError where `target` is a file or a folder that is not empty."""
-    if target.is_dir() and not any(target.iterdir()):
-        return
-    if target.exists() or target.is_symlink():
-        got = "a folder with files in it" if target.is_dir() else "a file"
-        advice = "Choose another folder, or remove it yourself."
-        raise OutputExistsError(Problem("The output folder must be new or empty.", got, str(target), advice))
-
-
-def _same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ResourceError(
-            Problem(f"The disk must have {needed:,} bytes free.", f"{free:,}", str(folder), "Free some.")
-        )
-
-
-def _preallocate(descriptor: int, size: int, target: Path) -> None:
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ResourceError(Problem(f"The disk must hold {size:,} bytes.", "a full disk", str(target))) from None
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+    def _open(self, found: FoundJournal | None) -> Journal:
+        if found is not None and self._placed:
+            self._descriptors, journal = self._staging.resume(found, self.target)
+            return journal
+        if found is None:
+            self._staging.remove()
+        disk.check_space(self.target.parent, self.layout.nbytes - (self._staging.allocated() if found else 0))
+        try:
+            self._descriptors, journal = (
+                self._staging.resume(found, self._staging.model) if found else self._staging.create()
+            )
+        except BaseException:
+            if found is None:
+                self._staging.remove()
             raise
-        os.ftruncate(descriptor, size)
+        return journal
 
+    def _put_in_place(self, files: Mapping[str, bytes]) -> None:
+        with disk.named_errors(self.target, sum(map(len, files.values())), KEPT):
+            failpoint("before-small-files")
+            self._write_small(files)
+            failpoint("before-last-sync")
+            if self._sync:
+                for descriptor in self._descriptors:
+                    os.fsync(descriptor)
+                disk.sync_folder(self._staging.model)
+            failpoint("before-rename")
+            put_in_place(self._staging.model, self.target, overwrite=self._overwrite)
 
-def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
-    done = 0
-    while done < len(data):
-        done += os.pwrite(descriptor, data[done:], offset + done)
+    def _write_small(self, files: Mapping[str, bytes]) -> None:
+        for name, content in self.layout.small_files(files).items():
+            descriptor = os.open(self._staging.model / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                disk.write_all(descriptor, memoryview(content), 0)
+                if self._sync:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
+    def _raise_failure(self, keeper: PieceKeeper) -> None:
+        if isinstance(keeper.failure, OSError):
+            raise self._named(keeper.failure) from None
+        if keeper.failure is not None:
+            raise keeper.failure
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _named(self, error: OSError) -> SutureError:
+        needed = max(self.layout.nbytes - self._staging.allocated(), JOURNAL_ROOM)
+        return disk.named(error, self.target, needed, KEPT)

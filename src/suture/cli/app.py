@@ -12,8 +12,10 @@ from suture.cli.eval import evaluate
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
+from suture.cli.recipe import app as recipe
 from suture.cli.study import app as study
 from suture.cli.study import report
+from suture.cli.verify import verify
 
 app = typer.Typer(
     name="suture",
@@ -23,8 +25,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, adapt, compare, report, digest, methods):
+for verb in (plan, merge, adapt, compare, report, digest, verify, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.add_typer(study, name="study")
 app.add_typer(data, name="data")
+app.add_typer(recipe, name="recipe")

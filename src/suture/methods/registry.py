@@ -1,21 +1,19 @@
-"""The merge methods by name, and the whole-tensor function of each, derived from its shape."""
+"""The merge methods by name: those of this package, then every plug-in."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
-import operator
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, reduce
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
 
 from suture.errors import Problem, UsageError
 from suture.methods.gram import Gram
 from suture.methods.parameters import REQUIRED, Parameter
+from suture.methods.presets import PRESETS, Preset
 from suture.methods.shapes import (
-    Block,
     Blocks,
     ElementwiseMethod,
     MatrixMethod,
@@ -24,12 +22,11 @@ from suture.methods.shapes import (
     Reduction,
     SpanMethod,
     Steps,
-    Sums,
 )
-from suture.numerics.keys import model_keys
 
 __all__ = [
     "METHODS",
+    "PRESETS",
     "REQUIRED",
     "Blocks",
     "ElementwiseMethod",
@@ -38,12 +35,12 @@ __all__ = [
     "Method",
     "MethodInfo",
     "Parameter",
+    "Preset",
     "Reduction",
     "SpanMethod",
     "Steps",
     "get_method",
     "register",
-    "whole_tensor",
 ]
 
 _registered: dict[str, Method] = {}
@@ -93,50 +90,3 @@ def get_method(name: str) -> Method:
     near = difflib.get_close_matches(name, METHODS, n=1)
     advice = f'Did you mean "{near[0]}"?' if near else ""
     raise UsageError(Problem(f"merge_method must be one of {', '.join(METHODS)}.", f'"{name}"', do=advice))
-
-
-def whole_tensor(
-    method: Method,
-    tensors: Sequence[Block],
-    *,
-    params: Mapping[str, Any],
-    name: str,
-    seed: int,
-    backend: Steps,
-) -> Block:
-    """One merged float32 tensor of the inputs' shape, from whole tensors in memory.
-
-    tensors: float32, of one shape, on the backend (numpy for `kernels`, torch for `numerics.steps`), the base first
-    where the method has one. params: keyed as the method takes them, per-model ones as tuples. name, seed: key the
-    draws of random methods. The result equals the streamed merge bit for bit.
-    """
-    if isinstance(method, MatrixMethod):
-        return method.matrix(tensors, **params)
-    keys = model_keys(seed, name, len(tensors) - method.info.first_model)
-    blocks = Blocks([tensor.reshape(-1) for tensor in tensors], 0, keys)
-    out = backend.empty_like(blocks.inputs[0])
-    if isinstance(method, SpanMethod):
-        gram = _gram(blocks, backend) if method.needs_gram else None
-        backend.weighted_sum(blocks.inputs, method.weights(gram, len(tensors), **params), out)
-    else:
-        statistics = {
-            reduction.name: _added(
-                [reduction.measure(backend, segment, **params) for segment in _segments(blocks, backend)]
-            )
-            for reduction in method.statistics(**params)
-        }
-        method.combine(backend, blocks, statistics, out, **params)
-    return out.reshape(tensors[0].shape)
-
-
-def _gram(blocks: Blocks, backend: Steps) -> Gram:
-    return Gram(_added([backend.gram_segment(part.inputs, 0) for part in _segments(blocks, backend)]), 0)
-
-
-def _segments(blocks: Blocks, backend: Steps) -> Iterator[Blocks]:
-    for start in range(0, max(len(blocks.inputs[0]), 1), backend.SEGMENT):
-        yield Blocks([block[start : start + backend.SEGMENT] for block in blocks.inputs], start, blocks.keys)
-
-
-def _added(parts: Sequence[Sums]) -> Sums:
-    return reduce(operator.add, parts)

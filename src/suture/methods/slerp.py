@@ -18,7 +18,7 @@ SMALLEST_NORM = 1e-8
 def cosine(gram: Gram) -> float:
     """Cosine of the two inputs, clamped to [-1, 1]; a norm of at most 1e-8 counts as 1."""
     norms = [norm if norm > SMALLEST_NORM else 1.0 for norm in (gram.norm(0), gram.norm(1))]
-    return min(max(gram.dot(0, 1) / (norms[0] * norms[1]), -1.0), 1.0)
+    return float(min(max(gram.dot(0, 1) / (norms[0] * norms[1]), -1.0), 1.0))
 
 
 def takes_arc(gram: Gram) -> bool:
@@ -51,6 +51,11 @@ register(
             min_inputs=2,
             max_inputs=2,
             base="required",
+            tier="core",
+            helps="Two models of one family far apart, as continued pre-training makes them: keeps the norm that a "
+            "straight mean loses.",
+            fails="Close parents: equal to linear below an angle of 1.8 degrees, and hardly different below ten.",
+            example={"t": 0.5},
         ),
         weights,
         needs_gram=True,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from suture import kernels
-from suture.methods.registry import get_method, whole_tensor
+from suture.methods.derived import whole_tensor
+from suture.methods.registry import get_method
 
 Merge = Callable[..., list[Any]]
 

@@ -13,8 +13,9 @@ import torch
 from suture import kernels
 from suture.errors import UsageError
 from suture.methods import registry
+from suture.methods.derived import whole_tensor
 from suture.methods.parameters import Parameter
-from suture.methods.registry import METHODS, MatrixMethod, MethodInfo, get_method, register, whole_tensor
+from suture.methods.registry import METHODS, MatrixMethod, MethodInfo, get_method, register
 from suture.numerics import steps
 
 

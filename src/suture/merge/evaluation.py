@@ -1,0 +1,332 @@
+"""One tensor of a merge: its open inputs, the passes that its method asks for, then any stretch of the result.
+
+An evaluation is shared by threads: each brings its own desk of buffers. Passes come first, one after the other: every
+stretch of the tensor is measured, in any order, and the parts are concluded in order. After that any block of the
+result can be had, again in any order, which is what lets one tensor occupy every core and a stage feed another one.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suture import kernels
+from suture.checkpoint.digest import LeafHasher
+from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
+from suture.checkpoint.source import Input, OpenSource, ReaderOf
+from suture.kernels.fused import gram_pair
+from suture.merge.backend import Backend
+from suture.merge.buffers import Desk
+from suture.methods.derived import conclude, segment_length, waves
+from suture.methods.gram import Gram
+from suture.methods.registry import Blocks, ElementwiseMethod, MatrixMethod, SpanMethod
+from suture.methods.shapes import Block, Reduction, Sums
+from suture.numerics.keys import model_keys
+from suture.plan import StagedInput, TensorJob
+
+Floats = NDArray[np.float32]
+Part = NDArray[Any]
+"""What one segment gives: float64 sums, or int64 counts."""
+
+STRETCH = 1 << 22
+"""Elements of one task of a pass; the end is moved to a segment's where segments hold whole rows."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Elements start to start + count of the tensor, in whole segments."""
+
+    start: int
+    count: int
+
+
+@dataclass
+class Pass:
+    """One pass over the inputs: what is measured in each segment, and what all parts together conclude."""
+
+    stretches: tuple[Stretch, ...]
+    segment: int
+    measure: Callable[[Blocks], list[Part]]
+    conclude: Callable[[list[list[Part]]], None]
+    apart: tuple[bool, ...] = ()
+    """For each measured array: whether counts too are kept by segment. Sums always are, since their order matters."""
+    raw: Callable[[Sequence[NDArray[Any]]], list[Part]] | None = None
+    """The same from stored bits, where a kernel can."""
+
+
+class Evaluation:
+    """See the module. seed keys the draws of random methods, with the job's name."""
+
+    def __init__(self, job: TensorJob, reader_of: ReaderOf, backend: Backend, seed: int) -> None:
+        self.job = job
+        self.backend = backend
+        self.reader_of = reader_of
+        self.elements = math.prod(job.shape)
+        self.columns = job.shape[-1] if len(job.shape) > 1 else self.elements
+        self.keys = model_keys(seed, job.name, len(job.inputs) - job.method.info.first_model)
+        self.arc: bool | None = None
+        self.coefficients: tuple[float, ...] | None = None
+        self._rows: Sums | None = None
+        self._whole: Floats | None = None
+        self._found: dict[str, Any] = {}
+        self._opened = threading.local()
+        self._stages = {i: self._stage(given) for i, given in enumerate(job.inputs) if isinstance(given, StagedInput)}
+        self._passes = self._plan_passes() if self.elements and job.action == "merge" else iter(())
+        self.current = next(self._passes, None)
+
+    # --- what the scheduler drives -----------------------------------------------------------------------------
+
+    def measure(self, stretch: Stretch, desk: Desk) -> list[list[Part]]:
+        """The parts of one stretch of the current pass: for each measured array those of its segments, in order."""
+        this = self.current
+        assert this is not None
+        parts: list[list[Part]] = []
+        for start in range(stretch.start, stretch.start + stretch.count, this.segment):
+            count = min(this.segment, stretch.start + stretch.count - start)
+            found = this.raw(self.read_raw(start, count, desk)) if this.raw else None
+            if found is None:
+                found = this.measure(self.blocks(start, count, desk))
+            if not parts:
+                parts = [[part] for part in found]
+                continue
+            for apart, so_far, part in zip(this.apart, parts, found, strict=True):
+                if apart or part.dtype.kind == "f":
+                    so_far.append(part)
+                else:
+                    so_far[0] = so_far[0] + part
+        return parts
+
+    def conclude(self, parts: Sequence[list[list[Part]]]) -> None:
+        """End the current pass with the parts of all its stretches, in order, and go to the next."""
+        assert self.current is not None
+        together = [[part for stretch in parts for part in stretch[i]] for i in range(len(parts[0]) if parts else 0)]
+        self.current.conclude(together)
+        self.current = next(self._passes, None)
+
+    def run_passes(self, desk: Desk) -> None:
+        """Make all passes in this thread."""
+        while self.current is not None:
+            self.conclude([self.measure(stretch, desk) for stretch in self.current.stretches])
+
+    # --- inputs ------------------------------------------------------------------------------------------------
+
+    @property
+    def stored(self) -> bool:
+        """Whether every input is a stored tensor as it is."""
+        return all(isinstance(given, TensorInfo) for given in self.job.inputs)
+
+    def read_raw(
+        self, start: int, count: int, desk: Desk, hashers: Sequence[LeafHasher | None] | None = None
+    ) -> list[NDArray[Any]]:
+        """The stored bits of all inputs, which must be stored tensors; `hashers` see them."""
+        found = []
+        for index, info in enumerate(self.job.inputs):
+            assert isinstance(info, TensorInfo)
+            found.append(self._read_stored(index, info, start, count, desk, hashers))
+        return found
+
+    def blocks(self, start: int, count: int, desk: Desk, hashers: Sequence[LeafHasher | None] | None = None) -> Blocks:
+        """The inputs' float32 blocks."""
+        inputs = [self._wide(i, given, start, count, desk, hashers) for i, given in enumerate(self.job.inputs)]
+        first = len(inputs)
+        information = [self._wide(first + i, g, start, count, desk) for i, g in enumerate(self.job.information)]
+        return Blocks(inputs, start, self.keys, self.columns, self.elements, information)
+
+    def _read_stored(
+        self, index: int, info: TensorInfo, start: int, count: int, desk: Desk, hashers: Any = None
+    ) -> NDArray[Any]:
+        offset = start * DTYPE_BYTES[info.dtype]
+        raw, data = desk.raw(index).view(info.dtype, count, info.offset + offset)
+        self.reader_of(info).read_into(info, offset, data)
+        if hashers is not None and hashers[index] is not None:
+            hashers[index].update(data)
+        return raw
+
+    def _wide(self, index: int, given: Input, start: int, count: int, desk: Desk, hashers: Any = None) -> Block:
+        out = desk.floats(index, count)
+        if isinstance(given, TensorInfo):
+            return self.backend.wide(self._read_stored(index, given, start, count, desk, hashers), given.dtype, out)
+        self._source(index, given).read_f32(start, out)
+        return self.backend.given(out)
+
+    def _stage(self, given: StagedInput) -> OpenSource:
+        from suture.merge.staged import StagedSource  # it evaluates, in its turn
+
+        return StagedSource(given, self.reader_of, self.backend)
+
+    def _source(self, index: int, given: Input) -> OpenSource:
+        """An open source: one for all threads where it is a stage, else one a thread."""
+        if isinstance(given, StagedInput):
+            return self._stages[index]
+        if not hasattr(self._opened, "sources"):
+            self._opened.sources = {}
+        if index not in self._opened.sources:
+            assert not isinstance(given, TensorInfo)
+            self._opened.sources[index] = given.open(self.reader_of)
+        found: OpenSource = self._opened.sources[index]
+        return found
+
+    # --- the result ---------------------------------------------------------------------------------------------
+
+    def combine(self, blocks: Blocks, out: Block) -> None:
+        """Write one block of the result into `out`; all passes must be made."""
+        job = self.job
+        if self._whole is not None:
+            stretch = self._whole[blocks.start : blocks.start + len(out)]
+            out[:] = self.backend.given(stretch)
+        elif self.coefficients is not None:
+            self.backend.steps.weighted_sum(blocks.inputs, self.coefficients, out)
+        elif self._rows is not None:
+            group = job.method.group(**job.arguments)  # type: ignore[union-attr]
+            first = blocks.start // self.columns if group == "row" else 0
+            self.backend.steps.weighted_groups(blocks.inputs, self._rows, self.columns, group, first, out)
+        else:
+            assert isinstance(job.method, ElementwiseMethod)
+            job.method.combine(self.backend.steps, blocks, self._found, out, **job.arguments)
+
+    def aligned(self, start: int, count: int) -> tuple[int, int]:
+        """The smallest stretch around elements start to start + count that `combine` takes, as (start, count)."""
+        step = self.columns if self.whole_rows else kernels.SEGMENT
+        first = start - start % step if step else start
+        last = min(self.elements, -(-(start + count) // step) * step) if step else start + count
+        return first, last - first
+
+    @property
+    def whole_rows(self) -> bool:
+        """Whether blocks of this tensor hold whole rows."""
+        method, arguments = self.job.method, self.job.arguments
+        if isinstance(method, SpanMethod):
+            return self._rows is not None
+        return isinstance(method, ElementwiseMethod) and method.whole_rows(**arguments)
+
+    def walk(self, start: int, count: int) -> Iterator[tuple[int, int]]:
+        """Blocks (start, count) that cover a stretch, as long as buffers and alignment allow."""
+        step = self.backend.block_elements
+        if self.whole_rows and self.columns:
+            step = self.columns * max(1, step // self.columns)
+        first, total = self.aligned(start, count)
+        for begin in range(first, first + total, step):
+            yield begin, min(step, first + total - begin)
+
+    # --- the passes, by shape --------------------------------------------------------------------------------------
+
+    def _plan_passes(self) -> Iterator[Pass]:
+        method = self.job.method
+        if isinstance(method, SpanMethod):
+            yield from self._span_passes(method)
+        elif isinstance(method, ElementwiseMethod):
+            yield from self._elementwise_passes(method)
+        else:
+            yield from self._matrix_passes(method)
+
+    def _span_passes(self, method: SpanMethod) -> Iterator[Pass]:
+        arguments, count = self.job.arguments, len(self.job.inputs)
+        group = method.group(**arguments) if len(self.job.shape) > 1 else "tensor"
+        if group != "tensor":
+            yield from self._group_pass(method, group)
+            return
+        if not method.needs_gram:
+            self.coefficients = method.weights(None, count, **arguments)
+            return
+
+        def settle(parts: list[list[Part]]) -> None:
+            gram = Gram(_added(parts[0]), 0)
+            self.coefficients = method.weights(gram, count, **arguments)
+            self.arc = method.takes_arc(gram) if method.takes_arc is not None else None
+
+        yield Pass(
+            self._stretches(kernels.SEGMENT),
+            kernels.SEGMENT,
+            lambda blocks: [self.backend.steps.gram_segment(blocks.inputs, 0)],
+            settle,
+            (False,),
+            _raw_gram if self._pair_of_bf16() else None,
+        )
+
+    def _pair_of_bf16(self) -> bool:
+        return (
+            self.backend.fused
+            and len(self.job.inputs) == 2
+            and all(isinstance(given, TensorInfo) and given.dtype == "BF16" for given in self.job.inputs)
+        )
+
+    def _group_pass(self, method: SpanMethod, group: str) -> Iterator[Pass]:
+        segment = self.columns * max(1, -(-kernels.SEGMENT // max(self.columns, 1)))
+
+        def settle(parts: list[list[Part]]) -> None:
+            grams = np.concatenate(parts[0]) if group == "row" else _added(parts[0])
+            weights = method.weights(Gram(grams, 0), len(self.job.inputs), **self.job.arguments)
+            self._rows = np.stack(np.broadcast_arrays(*weights), axis=-1)
+
+        yield Pass(
+            self._stretches(segment),
+            segment,
+            lambda blocks: [self.backend.steps.gram_groups(blocks.inputs, 0, self.columns, group)],
+            settle,
+            (False,),
+        )
+
+    def _elementwise_passes(self, method: ElementwiseMethod) -> Iterator[Pass]:
+        arguments = self.job.arguments
+        segment = segment_length(method, self.columns, arguments, kernels.SEGMENT)
+        for wave in waves(method.statistics(**arguments)):
+            yield self._wave_pass(wave, segment, arguments)
+
+    def _wave_pass(self, wave: tuple[Reduction, ...], segment: int, arguments: Mapping[str, Any]) -> Pass:
+        def measure(blocks: Blocks) -> list[Part]:
+            return [r.measure(self.backend.steps, blocks, self._found, **arguments) for r in wave]
+
+        def settle(parts: list[list[Part]]) -> None:
+            named = {reduction.name: part for reduction, part in zip(wave, parts, strict=True)}
+            self._found = self._found | conclude(wave, named, self._found, self.elements, arguments)
+
+        apart = tuple(reduction.by == "segment" for reduction in wave)
+        return Pass(self._stretches(segment), segment, measure, settle, apart)
+
+    def _matrix_passes(self, method: MatrixMethod) -> Iterator[Pass]:
+        """One pass that gathers whole tensors, as one stretch: what a matrix method holds, its plan has said."""
+        whole = [np.empty(self.elements, np.float32) for _ in self.job.inputs]
+
+        def gather(blocks: Blocks) -> list[Part]:
+            for tensor, block in zip(whole, blocks.inputs, strict=True):
+                tensor[blocks.start : blocks.start + len(block)] = self.backend.host(block)
+            return []
+
+        def settle(parts: list[list[Part]]) -> None:
+            shaped = [tensor.reshape(self.job.shape) for tensor in whole]
+            extra: dict[str, Any] = {}
+            if method.info.information != "none":
+                extra["information"] = [self._gathered(i, g) for i, g in enumerate(self.job.information)]
+            self._whole = np.ascontiguousarray(method.matrix(shaped, **extra, **self.job.arguments)).reshape(-1)
+            whole.clear()
+
+        yield Pass(self._stretches(kernels.SEGMENT), kernels.SEGMENT, gather, settle)
+
+    def _gathered(self, index: int, given: Input) -> Floats:
+        """One information tensor, whole, of its own shape."""
+        count = math.prod(given.shape)
+        desk = Desk(max(count, 1))
+        block = self._wide(len(self.job.inputs) + index, given, 0, count, desk)
+        return self.backend.host(block).reshape(given.shape).copy()
+
+    def _stretches(self, segment: int) -> tuple[Stretch, ...]:
+        step = segment * max(1, STRETCH // max(segment, 1))
+        return tuple(Stretch(start, min(step, self.elements - start)) for start in range(0, self.elements, step))
+
+
+def _raw_gram(raws: Sequence[NDArray[Any]]) -> list[Part]:
+    square, mixed, delta = gram_pair(raws[0], raws[1])
+    return [np.array([[square, mixed], [mixed, delta]])]
+
+
+def _added(parts: Sequence[Part]) -> Part:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
