@@ -51,14 +51,14 @@ def evaluate(
     from suture.cli.console import console
     from suture.cli.progress import progress
     from suture.evaluate.ready import check_packages, check_template, refuse_unready
-    from suture.evaluate.run import evaluate_model, tokenizer_of
+    from suture.evaluate.run import evaluate_model
 
     work, missing = _workloads(suite or [], task or [], data)
     folder = resolve_model(model)
     problems = [problem for found in missing.values() for problem in found]
     packages = check_packages(work, backend)
     if not any(problem.must.startswith("The packages") for problem in packages):
-        problems = [*check_template(tokenizer_of(folder), folder, work, plain=plain), *(problems if strict else [])]
+        problems = [*check_template(folder, work, plain=plain), *(problems if strict else [])]
     refuse_unready(problems if work else [problem for found in missing.values() for problem in found], packages)
     _say_missing(missing)
     if backend is Backend.hf:

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import suture
 from suture.data.records import Choice, ContrastPair, Record, digest_items
@@ -81,30 +80,33 @@ def _floors(load: Workload, train: Sequence[Record], limit: int | None) -> dict[
 def _harness(load: Workload, train: Sequence[Record], limit: int | None) -> dict[str, Rows]:
     """Floors of a task of the harness: guessing for multiple choice; for texts the input, and what training has."""
     if all(isinstance(item, Choice) for item in load.items):  # type: ignore[union-attr]
-        return {"chance": lambda: _asked(load, limit, _guess)}
+        return {"chance": lambda: [_guess(load, item) for item in load.take(limit)]}
     answers: dict[str, Callable[[Record], str]] = {"copy": lambda record: record.input}
     if train:
         constant = medoid([record.target for record in train])
         answers["constant"] = lambda record: constant
         answers["nearest"] = lambda record: nearest(record.input, train).target
 
-    def rows(answer: Callable[[Record], str]) -> list[ItemRow]:
-        return _asked(load, limit, lambda asked, question: harness.judge_text(asked, question, answer(question.item)))
-
-    return {label: partial(rows, answer) for label, answer in answers.items()}
+    return {label: partial(_judged, load, label, answer, limit) for label, answer in answers.items()}
 
 
-def _asked(load: Workload, limit: int | None, score: Callable[[Any, Any], dict[str, float]]) -> list[ItemRow]:
+def _judged(load: Workload, label: str, answer: Callable[[Record], str], limit: int | None) -> list[ItemRow]:
     asked = harness.ask(load.task, load.take(limit), None)
-    return [
-        ItemRow("floor", load.task.name, q.item.id, q.item.encounter, q.prompt_digest, scores=score(asked, q))
-        for q in asked.questions
-    ]
+    rows = []
+    for question in asked.questions:
+        item = question.item
+        if isinstance(item, Record):
+            scores = harness.judge_text(asked, question, answer(item))
+            where = (f"floor:{label}", load.task.name, item.id, item.encounter, question.prompt_digest)
+            rows.append(ItemRow(*where, scores=scores))
+    return rows
 
 
-def _guess(_: Any, question: Any) -> dict[str, float]:
-    options = len(question.item.options)
-    return {"accuracy": 1 / options, "accuracy_norm": 1 / options, "answer_nll": math.log(options)}
+def _guess(load: Workload, item: Choice) -> ItemRow:
+    options = len(item.options)
+    scores = {"accuracy": 1 / options, "accuracy_norm": 1 / options, "answer_nll": math.log(options)}
+    prompt = text_digest(item.question, *item.options)
+    return ItemRow("floor:chance", load.task.name, item.id, item.encounter, prompt, scores=scores)
 
 
 def medoid(texts: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from suture.data.documents import as_documents
 from suture.data.records import Choice, Record
-from suture.errors import BadInputError, Problem
+from suture.errors import BadInputError, Problem, SutureError
 from suture.evaluate import textscores
 from suture.evaluate.backend import Advance, Answerer
 from suture.evaluate.harness_tasks import Items, load_task, quiet
@@ -79,6 +79,8 @@ def ask(task: Task, items: Items, chat: Chat | None) -> Asked:
     with quiet():
         try:
             harness.build_all_requests(**settings)
+        except SutureError:
+            raise
         except Exception as error:
             raise _unrenderable(task, harness, items, error) from None
     grouped: dict[int, list[Any]] = {}

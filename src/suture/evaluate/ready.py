@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from suture.errors import BadInputError, MissingExtraError, Problem, SutureError
 from suture.evaluate.workload import Workload
@@ -39,13 +38,18 @@ def check_packages(work: Sequence[Workload], backend: str) -> list[Problem]:
     return problems
 
 
-def check_template(tokenizer: Any, model: Path, work: Sequence[Workload], *, plain: bool) -> list[Problem]:
+def check_template(model: Path, work: Sequence[Workload], *, plain: bool) -> list[Problem]:
     """Return what keeps the model's chat template from being used; with `plain`, its absence is accepted."""
+    from suture.checkpoint.load import load_tokenizer
     from suture.evaluate.engine import apply_chat
 
     names = [load.task.name for load in work if generates(load)]
     if not names:
         return []
+    try:
+        tokenizer = load_tokenizer(model)
+    except SutureError as error:
+        return list(error.problems)
     if not tokenizer.chat_template:
         if plain:
             return []
@@ -54,6 +58,8 @@ def check_template(tokenizer: Any, model: Path, work: Sequence[Workload], *, pla
         return [Problem(must, "a model without one", str(model), do)]
     try:
         rendered = apply_chat(tokenizer, "probe 17")
+    except SutureError as error:
+        return list(error.problems)
     except Exception as error:
         must = "The model's chat template must render one user turn."
         return [Problem(must, type(error).__name__, str(model), "Correct chat_template.jinja.")]

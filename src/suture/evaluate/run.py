@@ -17,7 +17,7 @@ from typing import Any
 
 import suture
 from suture.checkpoint.digest import tokenizer_digest
-from suture.checkpoint.load import load_model
+from suture.checkpoint.load import load_model, load_tokenizer
 from suture.evaluate import drift, harness, ifeval, textscores, verifiable
 from suture.evaluate.backend import Answerer
 from suture.evaluate.engine import Engine, apply_chat
@@ -62,7 +62,7 @@ def evaluate_model(
     ]
     if missing:
         with alone(results / digest[:12]):
-            asked = ask_all(missing, limit, tokenizer_of(model))
+            asked = ask_all(missing, limit, load_tokenizer(model))
             running = answerer or Engine(*load_model(model, device=device, dtype=dtype))
             for load in missing:
                 name = load.task.name
@@ -78,13 +78,6 @@ def ask_all(work: Sequence[Workload], limit: int | None, tokenizer: Any) -> dict
         for load in work
         if load.task.kind == "harness"
     }
-
-
-def tokenizer_of(model: Path) -> Any:
-    """Return the tokenizer of a model folder, without its weights."""
-    from suture.checkpoint.load import load_tokenizer
-
-    return load_tokenizer(model)
 
 
 def _keep(name: str, job: Job, folder: Path, key: Mapping[str, Any], reuse: bool) -> None:
