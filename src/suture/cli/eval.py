@@ -50,16 +50,13 @@ def evaluate(
     from suture.checkpoint.resolve import resolve_model
     from suture.cli.console import console
     from suture.cli.progress import progress
-    from suture.evaluate.ready import check_packages, check_template, refuse_unready
     from suture.evaluate.run import evaluate_model
+    from suture.study.evaluation import refuse_unready, want
 
-    work, missing = _workloads(suite or [], task or [], data)
+    wanted = want(suite or [], task or [], data)
     folder = resolve_model(model)
-    problems = [problem for found in missing.values() for problem in found]
-    packages = check_packages(work, backend)
-    if not any(problem.must.startswith("The packages") for problem in packages):
-        problems = [*check_template(folder, work, plain=plain), *(problems if strict else [])]
-    refuse_unready(problems if work else [problem for found in missing.values() for problem in found], packages)
+    refuse_unready(wanted, folder, backend=backend, plain=plain, strict=strict)
+    work, missing = wanted.work, wanted.missing
     _say_missing(missing)
     if backend is Backend.hf:
         digest = weights_digest(folder)
@@ -96,37 +93,6 @@ def evaluate(
         console().print(f"not evaluated: {', '.join(missing)}", highlight=False, markup=False)
 
 
-def _workloads(
-    suites: Sequence[str], tasks: Sequence[str], data: Path | None
-) -> tuple[list[Workload], dict[str, list[Problem]]]:
-    """Return what can be evaluated, and the problems of the tasks of suites whose data are not there."""
-    from suture.errors import BadInputError, Problem, UsageError
-    from suture.evaluate.suites import gather, own_task, suite_tasks
-    from suture.study.texts import own_workload
-    from suture.tasks.suites import SUITE_TASKS
-
-    if not suites and not tasks:
-        raise UsageError(Problem("A suite or a task must be named.", "neither", do="Give --suite or --task."))
-    gathered = gather(suite_tasks(suites), data)
-    work, problems = {load.task.name: load for load in gathered.work}, []
-    for name in tasks:
-        word, _, file = name.partition("=")
-        if word.endswith((".yaml", ".yml")):
-            load = own_task(Path(word))
-        elif word in SUITE_TASKS and not file:
-            single = gather([SUITE_TASKS[word]], data)
-            problems += [problem for found in single.missing.values() for problem in found]
-            if not single.work:
-                continue
-            (load,) = single.work
-        else:
-            load = own_workload(word, file, data=_mts(data))
-        work[load.task.name] = load
-    if problems:
-        raise BadInputError(*problems)
-    return list(work.values()), gathered.missing
-
-
 def _say_bound(place: Path) -> None:
     """Say what the probe of memorisation excludes: where no secret was extracted, the rule of three."""
     from suture.cli.console import console
@@ -140,17 +106,6 @@ def _say_bound(place: Path) -> None:
     if not hits:
         text += f"; the true rate is below {100 * rule_of_three(len(rows)):.1f} % with 95 % confidence (rule of three)"
     console().print(text, highlight=False, markup=False)
-
-
-def _mts(data: Path | None) -> str | None:
-    """Return the folder of MTS-Dialog below `data`, else `data` itself."""
-    from suture.data.catalog import get_source
-    from suture.data.source import find
-
-    if data is None:
-        return None
-    files = find(get_source("mts_dialog"), data).files
-    return str(next(iter(files.values())).parent) if files else str(data)
 
 
 def _say_missing(missing: Mapping[str, Sequence[Problem]]) -> None:
@@ -181,13 +136,14 @@ def _print(model: str, place: Path, asked: Sequence[str], floors: Mapping[str, P
 
     from suture.cli.console import console
     from suture.compare.axes import every_floor, orientation, score_table
-    from suture.compare.pairing import binary_metrics, metrics_of, read_results
+    from suture.compare.pairing import binary_metrics, metrics_of
+    from suture.evaluate.items import read_rows
     from suture.report.labels import measure, metric_style, value_text, with_interval
 
     table = Table(show_edge=False, pad_edge=False)
     for column in ("measure", "mean, 95 % interval", "best floor", "unit", "n"):
         table.add_column(column)
-    tables = {name: items for name, items in read_results(place).items() if name in asked}
+    tables = {name: {row.item_id: row for row in read_rows(place / name)} for name in sorted(asked)}
     binary = binary_metrics({model: tables})
     best: dict[tuple[str, str], Any] = {}
     for score in every_floor({label: folder for label, folder in floors.items() if folder.is_dir()}, binary=binary):

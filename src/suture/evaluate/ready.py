@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from suture.errors import BadInputError, MissingExtraError, Problem, SutureError
+from suture.errors import Problem, SutureError
 from suture.evaluate.workload import Workload
 
 _ALWAYS = ("torch", "transformers", "pyarrow", "scipy")
@@ -67,14 +67,6 @@ def check_template(model: Path, work: Sequence[Workload], *, plain: bool) -> lis
         must = "The model's chat template must show the user's turn."
         return [Problem(must, "a prompt without it", str(model), "Correct chat_template.jinja.")]
     return []
-
-
-def refuse_unready(problems: Sequence[Problem], packages: Sequence[Problem]) -> None:
-    """Raise all problems together: MissingExtraError where only packages are missing, else BadInputError."""
-    if problems:
-        raise BadInputError(*problems, *packages)
-    if packages:
-        raise MissingExtraError(*packages)
 
 
 def _packaged(text: bool) -> list[Problem]:

@@ -155,6 +155,24 @@ def test_wrong_words(models: tuple[Path, Path], capsys: pytest.CaptureFixture[st
     assert call(capsys, models[0], "--task", "medqua")[0] == 2
 
 
+def test_a_task_that_was_killed_does_not_stand_in_the_way_of_another(
+    models: tuple[Path, Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (models[0], "--data", data, "--out", tmp_path / "r")
+    assert call(capsys, *words, "--task", "medqa")[0] == 0
+    (place,) = (path.parent for path in (tmp_path / "r").glob("[0-9a-f]*/medqa"))
+    (place / "meqsum" / "parts-0123456789ab").mkdir(parents=True)
+    (place / "medqa" / "meta.json").unlink()
+    assert call(capsys, *words, "--task", "medqa")[0] == 0
+
+
+def test_from_python(models: tuple[Path, Path], data: Path, tmp_path: Path) -> None:
+    from suture.study.evaluation import evaluate_tasks
+
+    place = evaluate_tasks(models[1], ["medqa", "meqsum"], tmp_path / "r", data=str(data), limit=1)
+    assert len(read_rows(place / "medqa")) == len(read_rows(place / "meqsum")) == 1
+
+
 def test_two_models_on_a_suite_can_be_compared(
     models: tuple[Path, Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
