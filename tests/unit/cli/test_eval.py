@@ -63,7 +63,7 @@ def test_a_suite_runs_what_is_there_and_names_the_rest(
     assert call(capsys, *words)[0] == 0
     assert len(loaded) == 1  # finished: nothing is computed again
     assert call(capsys, *words, "--strict")[0] == 3
-    assert len(read_rows(next((tmp_path / "r").glob("[0-9a-f]*/medqa")))) == 2
+    assert len(read_rows(next((tmp_path / "r").glob("[0-9a-f][0-9a-f]*/medqa")))) == 2
 
 
 def test_everything_that_is_missing_is_said_at_once(
@@ -160,7 +160,7 @@ def test_a_task_that_was_killed_does_not_stand_in_the_way_of_another(
 ) -> None:
     words = (models[0], "--data", data, "--out", tmp_path / "r")
     assert call(capsys, *words, "--task", "medqa")[0] == 0
-    (place,) = (path.parent for path in (tmp_path / "r").glob("[0-9a-f]*/medqa"))
+    (place,) = (path.parent for path in (tmp_path / "r").glob("[0-9a-f][0-9a-f]*/medqa"))
     (place / "meqsum" / "parts-0123456789ab").mkdir(parents=True)
     (place / "medqa" / "meta.json").unlink()
     assert call(capsys, *words, "--task", "medqa")[0] == 0
