@@ -13,10 +13,11 @@ from suture.evaluate import drift, generation, harness, ifeval, memorisation, re
 from suture.evaluate.backend import Advance, Answerer
 from suture.evaluate.engine import Engine, Generation
 from suture.evaluate.items import ItemRow
-from suture.evaluate.metrics import facts
+from suture.evaluate.metrics import facts, length, side_effects
 from suture.evaluate.workload import Workload
 
 READ_AT_ONCE = 64  # questions or references, which are only read
+PROMPT_SIDE_EFFECTS = ("words", "repetition", "refusal", "empty")
 Finish = Callable[[Sequence[ItemRow]], list[ItemRow]]
 
 
@@ -134,11 +135,17 @@ def _prompts(answerer: Answerer, load: Workload, path: Path, digest: str, batch_
             for row in (held[key] for key in keys)
         ]
         if load.task.name == "ifbench":
-            return verifiable.judge(load.task, path, limit, digest, given)
-        return ifeval.judge(judges, load.task, digest, given)
+            return [_with_side_effects(row) for row in verifiable.judge(load.task, path, limit, digest, given)]
+        return [_with_side_effects(row) for row in ifeval.judge(judges, load.task, digest, given)]
 
     job = _job([len(context) for context in contexts], keys, batch_size, answer)
     return replace(job, finish=finish)
+
+
+def _with_side_effects(row: ItemRow) -> ItemRow:
+    """Add length, repetition, refusal and emptiness; not the language, which some prompts ask to be another."""
+    found = {**length.scores(row.response), **side_effects.scores(row.response, row.response)}
+    return replace(row, scores={**row.scores, **{name: found[name] for name in PROMPT_SIDE_EFFECTS}})
 
 
 def _whole(answerer: Answerer, load: Workload, some: list[Any], digest: str, tokenizer: str) -> Job:

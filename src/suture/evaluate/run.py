@@ -23,7 +23,7 @@ from suture.evaluate.backend import Answerer
 from suture.evaluate.engine import Engine, apply_chat
 from suture.evaluate.harness_tasks import protocol_digest
 from suture.evaluate.items import ItemRow, read_meta, write_rows
-from suture.evaluate.jobs import Job, make_job
+from suture.evaluate.jobs import PROMPT_SIDE_EFFECTS, Job, make_job
 from suture.evaluate.packaged import stay_offline
 from suture.evaluate.parts import Parts, alone
 from suture.evaluate.workload import Workload
@@ -113,10 +113,9 @@ def signatures(load: Workload) -> dict[str, str]:
         return textscores.signatures(load.task.metrics)
     if load.task.kind == "harness":
         return harness.signatures(load.task)
-    if load.task.name == "ifbench":
-        return dict.fromkeys(load.task.metrics, verifiable.signature())
     if load.task.kind == "ifeval":
-        return dict.fromkeys(load.task.metrics, ifeval.signature())
+        verifiers = verifiable.signature() if load.task.name == "ifbench" else ifeval.signature()
+        return {**dict.fromkeys(load.task.metrics, verifiers), **textscores.signatures(PROMPT_SIDE_EFFECTS)}
     return dict.fromkeys(load.task.metrics, f"suture {suture.__version__}, {load.task.kind}")
 
 
