@@ -15,6 +15,7 @@ right option: its index from 0, its letter, or its text.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,7 +60,7 @@ class OwnTask(StrictModel):
     @field_validator("prompt")
     @classmethod
     def _asks(cls, prompt: str) -> str:
-        if "input" not in prompt:
+        if not re.search(r"\{+\s*input\b", prompt):
             raise ValueError("prompt must hold {{input}}, where the item's text stands")
         return prompt
 

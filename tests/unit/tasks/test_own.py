@@ -117,6 +117,7 @@ def test_another_encoding_a_missing_field_and_broken_lines_are_named(tmp_path: P
         ("split:", "splt:", "splt"),
         ("name: letter", "name: medqa", "name of a task"),
         ("{{input}}", "nothing", "{{input}}"),
+        ("{{input}}", "the input", "{{input}}"),
         ("metrics: [rougeL, fact_omission, fact_fabrication]", "", "neither"),
     ],
 )
