@@ -8,6 +8,7 @@ asked in the same tokens (see `Engine.pairs`, `Engine.generate`), the options of
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -100,14 +101,18 @@ def answer(
     if asked.generates:
         return _write(answerer, asked, questions, digest, batch, advance)
     requests = [(q.context, [instance.args[1] for instance in q.instances]) for q in questions]
+    began = time.perf_counter()
+    read = answerer.pairs(requests, advance=advance)
+    seconds = (time.perf_counter() - began) / max(len(questions), 1)
     rows = []
-    for question, found in zip(questions, answerer.pairs(requests, advance=advance), strict=True):
+    for question, found in zip(questions, read, strict=True):
         nats = [likelihood.nats for likelihood in found]
         judged = asked.harness.process_results(question.document, [(value, False) for value in nats])
         scores = {CHOICE_SCORES[name]: float(value) for name, value in judged.items() if name in CHOICE_SCORES}
         scores["answer_nll"] = _nll(nats, question.item)
         chosen = question.instances[nats.index(max(nats))].args[1].strip()
-        rows.append(_row(asked, question, digest, answer=chosen, tokens=sum(f.tokens for f in found), scores=scores))
+        tokens = sum(likelihood.tokens for likelihood in found)
+        rows.append(_row(asked, question, digest, answer=chosen, tokens=tokens, seconds=seconds, scores=scores))
     return rows
 
 

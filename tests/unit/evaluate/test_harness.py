@@ -13,7 +13,7 @@ import torch
 
 from suture.checkpoint.load import load_model
 from suture.data.documents import as_documents, of_section
-from suture.data.prepare import load
+from suture.data.prepare import load, problems_of
 from suture.data.records import Record
 from suture.errors import BadInputError
 from suture.evaluate import harness
@@ -173,3 +173,22 @@ def test_documents_are_the_items(official: Path) -> None:
     (first, *_) = as_documents(load("pubmedqa", official).items)
     assert first["context"] == "The lungs are clear.\nNo fever."
     assert json.dumps(first)
+
+
+def test_every_task_asks_its_real_items(engine: Engine, shared_data: Path) -> None:
+    """Each task whose data are here: its prompt holds the item's text, its digest is the prompt's, no two are alike."""
+    asked_tasks = 0
+    for task in SUITE_TASKS.values():
+        if task.kind != "harness" or problems_of(task.dataset, shared_data):
+            continue
+        items = of_section(load(task.dataset, shared_data), task.section)[:20]
+        asked = harness.ask(task, items, engine.chat)
+        assert len({question.prompt_digest for question in asked.questions}) == len(items), task.name
+        for question, item in zip(asked.questions, items, strict=True):
+            text = item.input if isinstance(item, Record) else item.question.strip()
+            assert text in question.context, task.name
+            assert question.context.startswith("<|im_start|>user") == asked.generates, task.name
+            options = 1 if isinstance(item, Record) else len(item.options)
+            assert len(question.instances) == options, task.name
+        asked_tasks += 1
+    assert asked_tasks >= 20
