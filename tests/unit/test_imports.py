@@ -21,6 +21,8 @@ ORDER = [
     "ledger",
     "plan",
     "merge",
+    "live",
+    "inspect",
     "verify",
     "data",
     "tasks",

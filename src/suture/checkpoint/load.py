@@ -8,6 +8,7 @@ from typing import Any
 
 from suture.checkpoint.header import read_checkpoint
 from suture.checkpoint.template import bound_templates
+from suture.errors import BadInputError, Problem
 
 
 def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tuple[Any, Any]:
@@ -15,15 +16,22 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tu
 
     The headers are checked first. Weights are cloned out of the file's memory map: arithmetic on mapped pages is a
     fifth slower, and a model in use must not change when its file does. Renderings of its chat template are bounded.
-    Raises BadInputError for a malformed folder, or a chat template that does not end.
+    Raises BadInputError for a malformed folder, an adapter beside the model, or a chat template that does not end.
     """
     import torch
     import transformers
 
     read_checkpoint(path)
+    if (path / "adapter_config.json").exists():  # transformers would put the adapter on, and run other weights
+        do = "Move the adapter away, or join it with the model first (peft's merge_and_unload)."
+        raise BadInputError(Problem("A model folder must hold one model.", "an adapter beside it", str(path), do))
     with quiet_transformers():
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            str(path), dtype=getattr(torch, dtype), local_files_only=True, trust_remote_code=False
+            str(path),
+            dtype=getattr(torch, dtype),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
         )
     tokenizer = load_tokenizer(path)
     model.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()}, assign=True)
