@@ -6,27 +6,24 @@ The verifiers are those that `suture score` uses (`suture.evaluate.ifbench`, `su
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from suture.data.tables import read_rows
 from suture.errors import Problem, SutureError
+from suture.evaluate import ifbench
 from suture.evaluate.engine import Generation
 from suture.evaluate.items import ItemRow
+from suture.evaluate.languages import Languages
+from suture.evaluate.verdicts import Instructions
+from suture.evaluate.verdicts import judge as judge_instructions
 from suture.evaluate.workload import text_digest
 from suture.tasks.task import Task
 
-_PARTS = ("ifbench", "languages", "verdicts")
-
 
 def problems() -> list[Problem]:
-    """Return what keeps answers from being judged: the verifiers, or packages that they need."""
-    if any(find_spec(f"suture.evaluate.{part}") is None for part in _PARTS):
-        return [Problem("IFBench needs its verifiers.", "none in this version of Suture")]
+    """Return what keeps answers from being judged: packages that the verifiers need."""
     try:
-        _part("ifbench").verifiers()
+        ifbench.verifiers()
     except SutureError as error:
         return list(error.problems)
     return []
@@ -34,7 +31,7 @@ def problems() -> list[Problem]:
 
 def signature() -> str:
     """Return the verifiers' libraries, versions and rules."""
-    return str(_part("ifbench").signature())
+    return ifbench.signature()
 
 
 def contexts(path: Path, limit: int | None, chat: Callable[[str], str]) -> list[str]:
@@ -44,14 +41,13 @@ def contexts(path: Path, limit: int | None, chat: Callable[[str], str]) -> list[
 
 def judge(task: Task, path: Path, limit: int | None, digest: str, answers: Sequence[Generation]) -> list[ItemRow]:
     """Return one row a prompt, in the file's order: the four levels of IFEval, as published."""
-    verdicts, languages = _part("verdicts"), _part("languages").Languages()
-    verifiers = _part("ifbench").verifiers()
+    languages, verifiers = Languages(), ifbench.verifiers()
     rows = []
-    with _part("ifbench").offline(), languages.listening():
+    with ifbench.offline(), languages.listening():
         for row, given in zip(read_rows(path)[:limit], answers, strict=True):
             key = str(row["key"])
-            item = verdicts.Instructions(key, row["prompt"], tuple(row["instruction_id_list"]), tuple(row["kwargs"]))
-            found = verdicts.judge(item, given.text, verifiers, languages)
+            item = Instructions(key, row["prompt"], tuple(row["instruction_id_list"]), tuple(row["kwargs"]))
+            found = judge_instructions(item, given.text, verifiers, languages)
             strict = [float(verdict.strict.published) for verdict in found]
             loose = [float(verdict.loose.published) for verdict in found]
             scores = {
@@ -63,7 +59,3 @@ def judge(task: Task, path: Path, limit: int | None, digest: str, answers: Seque
             where = (digest, task.name, key, key, text_digest(row["prompt"]), given.text, "")
             rows.append(ItemRow(*where, given.finish_reason, given.tokens, given.seconds, scores))
     return rows
-
-
-def _part(name: str) -> Any:
-    return import_module(f"suture.evaluate.{name}")
