@@ -33,13 +33,22 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tu
             trust_remote_code=False,
             use_safetensors=True,
         )
+    tokenizer = load_tokenizer(path)
+    model.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()}, assign=True)
+    model.tie_weights()
+    return model.to(device).eval(), tokenizer
+
+
+def load_tokenizer(path: Path) -> Any:
+    """Return the tokenizer of the folder `path`, padding on the left; renderings of its chat template are bounded."""
+    import transformers
+
+    with quiet_transformers():
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(path), local_files_only=True, trust_remote_code=False, padding_side="left"
         )
     bound_templates(tokenizer, str(path))
-    model.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()}, assign=True)
-    model.tie_weights()
-    return model.to(device).eval(), tokenizer
+    return tokenizer
 
 
 @contextlib.contextmanager

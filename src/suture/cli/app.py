@@ -6,6 +6,7 @@ import typer
 
 from suture.cli.adapt import adapt
 from suture.cli.compare import compare
+from suture.cli.data import app as data
 from suture.cli.digest import digest
 from suture.cli.eval import evaluate
 from suture.cli.inspect import inspect
@@ -30,4 +31,5 @@ for verb in (plan, merge, inspect, adapt, score, compare, report, digest, verify
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.add_typer(study, name="study")
+app.add_typer(data, name="data")
 app.add_typer(recipe, name="recipe")
