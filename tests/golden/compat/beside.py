@@ -28,6 +28,8 @@ THEIRS = (
     *("linear", "slerp", "nuslerp", "multislerp", "karcher", "task_arithmetic", *SPARSE, "sce", "ram", "ramplus_tl"),
     *("model_stock", "nearswap", "arcee_fusion", "passthrough"),
 )
+FLIPS = {"arcee_fusion": 0.002}
+"""Its threshold is a quantile of scores that need exponentials: an element on the threshold goes either way."""
 OUTCOMES = ("equal", "within", "beyond", "refused by both", "refused by ours", "refused by theirs")
 
 
@@ -97,7 +99,7 @@ def random_recipe(draw: random.Random, method: str) -> str:
     return yaml.safe_dump({**found, "dtype": "float32", "out_dtype": "bfloat16"}, sort_keys=False)
 
 
-def outcome(folder: Path, name: str, refused: dict[str, str]) -> tuple[str, str]:
+def outcome(folder: Path, name: str, method: str, refused: dict[str, str]) -> tuple[str, str]:
     """Run Suture on one recipe and compare; return the outcome and what there is to say."""
     import numpy as np
     from safetensors.torch import load_file
@@ -121,7 +123,8 @@ def outcome(folder: Path, name: str, refused: dict[str, str]) -> tuple[str, str]
     said = f"{np.mean(apart > 0):.4%} differ, by at most {apart.max()} units"
     if not apart.any():
         return "equal", said
-    return ("within" if apart.max() <= UNITS and np.mean(apart > 0) <= SHARE else "beyond"), said
+    within = (apart.max() <= UNITS and np.mean(apart > 0) <= SHARE) or np.mean(apart > 0) <= FLIPS.get(method, 0.0)
+    return ("within" if within else "beyond"), said
 
 
 def main() -> int:
@@ -149,7 +152,7 @@ def main() -> int:
         refused = json.loads((folder / "refused.json").read_text())
         os.chdir(folder)
         for stem, method in recipes.items():
-            found, said = outcome(folder, stem, refused)
+            found, said = outcome(folder, stem, method, refused)
             counts[method][found] += 1
             if found in ("beyond", "refused by ours", "refused by theirs"):
                 bad += found != "refused by theirs"
