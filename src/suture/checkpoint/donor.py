@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from blake3 import blake3
 from suture.checkpoint.digest import TOKENIZER_FILES
 from suture.errors import Problem
 
+DIFF_LINES, DIFF_WIDTH = 40, 160
 COPIED = (
     *TOKENIZER_FILES,
     "generation_config.json",
@@ -77,22 +79,32 @@ def donor_files(folder: Path, config: Mapping[str, Any], dtype: str | None) -> d
 
 
 def template_notes(donor: str, folders: Mapping[str, Path]) -> Sequence[str]:
-    """Return a sentence for each model whose chat template file differs from the donor's."""
+    """Return a sentence and a diff for each model whose chat template differs from the donor's."""
 
-    def template(folder: Path) -> bytes:
+    def template(folder: Path) -> str:
         file = folder / "chat_template.jinja"
-        return (
-            file.read_bytes()
-            if file.is_file()
-            else str(_read_json(folder / "tokenizer_config.json").get("chat_template", "")).encode()
-        )
+        if file.is_file():
+            return file.read_text(encoding="utf-8", errors="replace")
+        return str(_read_json(folder / "tokenizer_config.json").get("chat_template", ""))
 
     mine = template(folders[donor])
-    return [
-        f"chat template of {name} differs; the output keeps that of {donor}"
-        for name, folder in folders.items()
-        if template(folder) != mine
-    ]
+    notes = []
+    for name, folder in folders.items():
+        other = template(folder)
+        if other == mine:
+            continue
+        what = "differs" if other else "is missing"
+        diff = f":\n{template_diff(mine, other, donor, name)}" if other and mine else ""
+        notes.append(f"chat template of {name} {what}; the output keeps that of {donor}{diff}")
+    return notes
+
+
+def template_diff(one: str, other: str, from_name: str, to_name: str) -> str:
+    """Return the unified diff of two chat templates, of at most DIFF_LINES lines of DIFF_WIDTH characters."""
+    found = list(unified_diff(one.splitlines(), other.splitlines(), from_name, to_name, n=1, lineterm=""))
+    cut = [line if len(line) <= DIFF_WIDTH else f"{line[: DIFF_WIDTH - 3]}..." for line in found[:DIFF_LINES]]
+    left = len(found) - len(cut)
+    return "\n".join([*cut, *([f"... and {left} more lines"] if left else [])])
 
 
 def _read_json(file: Path) -> dict[str, Any]:
