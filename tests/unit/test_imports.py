@@ -19,6 +19,7 @@ ORDER = [
     "checkpoint",
     "plan",
     "merge",
+    "extract",
     "data",
     "tasks",
     "adapt",

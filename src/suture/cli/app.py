@@ -8,6 +8,7 @@ from suture.cli.adapt import adapt
 from suture.cli.compare import compare
 from suture.cli.digest import digest
 from suture.cli.eval import evaluate
+from suture.cli.extract_lora import extract_lora
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
@@ -25,4 +26,5 @@ app = typer.Typer(
 for verb in (plan, merge, adapt, compare, report, digest, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
+app.command(name="extract-lora")(extract_lora)
 app.add_typer(study, name="study")
