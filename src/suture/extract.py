@@ -272,7 +272,7 @@ def decompose(difference: Matrix, norm: float, extent: Extent, key: np.uint64) -
         enough = int(np.searchsorted(energies, wanted * (1 - ROUNDING))) + 1
         if enough <= min(len(values), most) or width >= most or exact:
             # what is zero to fp32's precision is no direction
-            real = int(np.count_nonzero(values > values[0] * np.finfo(np.float32).eps * 0.1))
+            real = int(np.count_nonzero(values > values[0] * np.finfo(np.float32).eps))
             kept = max(1, min(enough, most, real))
             return left[:, :kept], values[:kept], right[:kept]
     raise AssertionError("unreachable: the last width is the whole")
