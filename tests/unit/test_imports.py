@@ -17,6 +17,7 @@ ORDER = [
     "methods",
     "recipe",
     "checkpoint",
+    "calibrate",
     "plan",
     "merge",
     "extract",

@@ -95,7 +95,7 @@ def apply_adapter(tensors: Mapping[str, Input], adapter: Checkpoint) -> dict[str
     does not fit: tensors that the base lacks, shapes, ranks against the config, dtypes, names of no known meaning.
     """
     where = str(adapter.path / WEIGHTS_NAME)
-    names = _Names(tensors)
+    names = TensorNames(tensors)
     problems: list[Problem] = []
     missing: list[str] = []
     found: dict[str, Input] = {}
@@ -134,7 +134,7 @@ def apply_adapter(tensors: Mapping[str, Input], adapter: Checkpoint) -> dict[str
     return {name: found.get(name, given) for name, given in tensors.items()}
 
 
-class _Names:
+class TensorNames:
     """The base's tensor names, found by the paths of modules in memory, which may be wrapped otherwise than the file's.
 
     First the name itself, then the only one that ends in it, then the only one that is equal without wrappers such as
@@ -149,6 +149,7 @@ class _Names:
             self._bare.setdefault(_bare(name), []).append(name)
 
     def find(self, path: str) -> str | None:
+        """Return the tensor's name in the checkpoint, None where there is none or more than one."""
         if path in self._set:
             return path
         ending = [name for name in self._all if name.endswith(f".{path}")]
@@ -223,7 +224,7 @@ def _patterned(patterns: Any, module: str, default: Any) -> Any:
     return default
 
 
-def _missing_problems(missing: list[str], names: _Names, where: str) -> Iterator[Problem]:
+def _missing_problems(missing: list[str], names: TensorNames, where: str) -> Iterator[Problem]:
     if not missing:
         return
     some = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")

@@ -31,8 +31,9 @@ class Spool:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+        self._header: dict[str, object] = {}
         self._end = 0
+        self.metadata: dict[str, str] = {"format": "pt"}
 
     def add(self, name: str, values: NDArray[np.floating[Any]], dtype: str = "F32") -> None:
         """Keep one tensor, rounded to nearest. dtype: F32, F16 or BF16."""
@@ -45,7 +46,7 @@ class Spool:
 
     def write(self, file: Path, mode: int) -> None:
         """Write the safetensors file, synced."""
-        text = json.dumps(self._header, separators=(",", ":")).encode()
+        text = json.dumps({"__metadata__": self.metadata, **self._header}, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)
         self._stream.seek(0)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

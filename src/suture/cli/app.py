@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from suture.cli.adapt import adapt
+from suture.cli.calibrate import calibrate
 from suture.cli.compare import compare
 from suture.cli.digest import digest
 from suture.cli.eval import evaluate
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, adapt, compare, report, digest, methods):
+for verb in (plan, merge, calibrate, adapt, compare, report, digest, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.command(name="extract-lora")(extract_lora)
