@@ -176,7 +176,7 @@ def _row(program: Program) -> dict[str, object]:
 
 
 def _table(programs: Sequence[Program]) -> str:
-    head = ["program", "ratio to the copy floor", "s", "whole command", "s", "user s", "sys s"]
+    head = ["program", "ratio to the copy floor", "s", "whole command", "s", "user s", "sys s", "floor cpu s"]
     head += ["anon MB", "res MB", "GB in", "GB out"]
     rows: list[Sequence[str]] = [head]
     for program in programs:
@@ -190,6 +190,7 @@ def _table(programs: Sequence[Program]) -> str:
                 f"{statistics.median(row['wall']):.2f}",  # type: ignore[call-overload]
                 f"{statistics.median(row['user']):.2f}",  # type: ignore[call-overload]
                 f"{statistics.median(row['system']):.2f}",  # type: ignore[call-overload]
+                f"{statistics.median(row['floor_cpu']):.2f}",  # type: ignore[call-overload]
                 f"{row['anonymous'] / 1e6:.0f}",  # type: ignore[operator]
                 f"{row['resident'] / 1e6:.0f}",  # type: ignore[operator]
                 f"{row['read'] / 1e9:.2f}",  # type: ignore[operator]

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from suture.errors import BadInputError, Problem, UsageError
+from suture.errors import BadInputError, Problem, UsageError, refuse
 
 Place = tuple[str | int, ...]
 Lines = dict[Place, int]
 M = TypeVar("M", bound=BaseModel)
+EXPANDED = 100_000
 
 
 class StrictModel(BaseModel):
@@ -30,32 +32,107 @@ def load_yaml(path: Path, model: type[M]) -> M:
     """Read the file at `path` into `model`. Raises BadInputError (no file), UsageError (all else, all at once)."""
     if not path.is_file():
         raise BadInputError(Problem("The file must exist.", "no such file", str(path), "Check the path."))
-    return parse_yaml(path.read_text(encoding="utf-8"), model, str(path))
+    return parse_yaml(read_text(path), model, str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8. Raises BadInputError where it cannot be read as one."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        must = "The file must be readable text in UTF-8."
+        raise BadInputError(Problem(must, type(error).__name__, str(path))) from None
 
 
 def parse_yaml(text: str, model: type[M], origin: str) -> M:
     """Read YAML `text` into `model`; `origin` names the text in messages. Raises UsageError with all problems."""
+    documents = documents_of(text, origin)
+    if len(documents) != 1:
+        raise UsageError(Problem("The file must hold one document.", str(len(documents)), origin))
+    return validated(documents[0], model)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML document: its plain values, the line of every place in it, the name of its text in messages.
+
+    notes: what was let pass, as sentences, where the reader was asked to be lenient.
+    """
+
+    data: dict[str, Any]
+    lines: Lines
+    origin: str
+    notes: tuple[str, ...] = ()
+
+
+def documents_of(text: str, origin: str, *, lenient: bool = False) -> list[Document]:
+    """Read every document of YAML `text`. Raises UsageError with all problems.
+
+    lenient: aliases are followed (within EXPANDED places), and of a duplicate key the last counts, with a note.
+    """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if not _empty(node)]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{origin}, line {mark.line + 1}" if mark else origin
         got = str(getattr(error, "problem", None) or "unreadable YAML")
         raise UsageError(Problem("The file must be valid YAML.", got, where)) from None
-    lines: Lines = {}
-    problems = list(_walk(node, (), lines, origin, set()))
-    if problems:
-        raise UsageError(*problems)
+    except RecursionError:
+        raise UsageError(Problem("The file must be nested a few levels deep.", "far more", origin)) from None
+    if not nodes:
+        raise UsageError(Problem("The file must hold keys and values.", "nothing", origin))
+    found: list[Document] = []
+    problems: list[Problem] = []
+    for node in nodes:
+        lines: Lines = {}
+        said = list(_walk(node, (), lines, origin, set()))
+        if lenient:
+            if _expanded(node, {}) > EXPANDED:
+                raise UsageError(Problem(f"The file must hold at most {EXPANDED:,} places.", "more", origin))
+            notes = tuple(f"{p.where}: {p.got}; the last one counts" for p in said if "twice" in p.got)
+        else:
+            problems += said
+            notes = ()
+        found.append(Document({}, lines, origin, notes))
+    refuse(UsageError, problems)
+    return [replace(document, data=_plain_values(node, origin)) for document, node in zip(found, nodes, strict=True)]
+
+
+def validated(document: Document, model: type[M]) -> M:
+    """Hold a document against `model`. Raises UsageError with all problems, each with its line."""
     try:
-        data = yaml.safe_load(text)
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        raise UsageError(*_explain(error, model, document.lines, document.origin)) from None
+
+
+def _plain_values(node: Any, origin: str) -> dict[str, Any]:
+    loader = yaml.SafeLoader("")
+    try:
+        data = loader.construct_document(node)
     except yaml.YAMLError:
         raise UsageError(Problem("The file must hold plain values only.", "a YAML tag", origin)) from None
+    except (ValueError, OverflowError):  # thousands of digits, a thirteenth month
+        must = "Numbers and dates must be ones that exist."
+        raise UsageError(Problem(must, "one that cannot be read", origin, "Write text in quotes.")) from None
+    finally:
+        loader.dispose()
     if not isinstance(data, dict):
         raise UsageError(Problem("The file must hold keys and values.", type(data).__name__, origin))
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise UsageError(*_explain(error, model, lines, origin)) from None
+    return data
+
+
+def _empty(node: Any) -> bool:
+    return node is None or (isinstance(node, yaml.ScalarNode) and node.value in ("", "null", "~"))
+
+
+def _expanded(node: Any, seen: dict[int, int]) -> int:
+    """Count the places below `node` with every alias written out."""
+    if id(node) not in seen:
+        seen[id(node)] = EXPANDED  # a node inside itself
+        below = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        seen[id(node)] = 1 + (sum(_expanded(part, seen) for part in below) if isinstance(below, list) else 0)
+    return seen[id(node)]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -78,6 +155,10 @@ def _walk(node: Any, place: Place, lines: Lines, origin: str, seen: set[int]) ->
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                where = f"{origin}, line {key.start_mark.line + 1}"
+                yield Problem("A key must be a word.", "a list or a mapping", where)
+                continue
             if key.value in keys:
                 where = f"{origin}, line {key.start_mark.line + 1}"
                 yield Problem("Keys must be unique.", f"'{key.value}' twice", where, "Remove one of them.")

@@ -19,18 +19,34 @@ Params = dict[str, Any]
 NAME, SEED = "layers.0.weight", 11
 
 
-def tensors(count: int, size: int = 4999, apart: float = 0.5) -> list[Floats]:
+def tensors(count: int, shape: tuple[int, ...] = (73, 67), apart: float = 0.5) -> list[Floats]:
     """A shared part and a part of each one's own, with signed zeros and subnormal numbers among them."""
     rng = np.random.default_rng(count)
-    shared = rng.standard_normal(size)
-    found = [(shared + apart * rng.standard_normal(size)).astype(np.float32) for _ in range(count)]
+    shared = rng.standard_normal(shape)
+    found = [(shared + apart * rng.standard_normal(shape)).astype(np.float32) for _ in range(count)]
     for tensor in found:
-        tensor[:3] = 0.0, -0.0, 1e-41
+        tensor.flat[:3] = 0.0, -0.0, 1e-41
     return found
 
 
-def merged(method: Method, given: list[Floats], params: Params) -> Floats:
-    return np.asarray(whole_tensor(method, given, params=params, name=NAME, seed=SEED, backend=kernels))
+def information(method: Method, given: list[Floats]) -> list[Floats]:
+    """What each non-base input brings along, where the method asks for it."""
+    models = given[method.info.first_model :]
+    rng = np.random.default_rng(7)
+    if method.info.information == "fisher":
+        return [np.square(rng.standard_normal(x.shape)).astype(np.float32) for x in models]
+    if method.info.information == "gram":
+        width = given[0].shape[-1]
+        texts = [rng.standard_normal((4 * width, width)) * np.linspace(0.1, 2, width) for _ in models]
+        return [(text.T @ text).astype(np.float32) for text in texts]
+    return []
+
+
+def merged(method: Method, given: list[Floats], params: Params, brought: list[Floats] | None = None) -> Floats:
+    brought = information(method, given) if brought is None else brought
+    return np.asarray(
+        whole_tensor(method, given, params=params, name=NAME, seed=SEED, backend=kernels, information=brought)
+    )
 
 
 def some_value(parameter: Parameter, position: int = 0) -> Any:

@@ -7,12 +7,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cases import NAME, SEED, Floats, Params, merged, most_inputs, range_ends, same_bits, some_params, tensors
+from cases import (
+    NAME,
+    SEED,
+    Floats,
+    Params,
+    information,
+    merged,
+    most_inputs,
+    range_ends,
+    same_bits,
+    some_params,
+    tensors,
+)
 
 from suture import kernels
-from suture.methods.derived import whole_tensor
+from suture.methods.derived import conclude, row_stretch, segment_length, waves, whole_tensor
 from suture.methods.gram import Gram
-from suture.methods.registry import Blocks, MatrixMethod, Method, SpanMethod
+from suture.methods.registry import Blocks, ElementwiseMethod, MatrixMethod, Method, SpanMethod
 from suture.numerics import steps
 
 
@@ -35,47 +47,89 @@ def test_every_range_end_is_finite(method: Method) -> None:
 
 
 def streamed(method: Method, given: list[Floats], params: Params, block: int) -> Floats:
-    """The merge as an engine does it: sums over segments, then blocks of any length, the last one first."""
+    """The merge as an engine does it: passes over segments, then blocks of any length, the last one first."""
     assert not isinstance(method, MatrixMethod)
-    size, out = given[0].size, np.empty_like(given[0])
+    shape = given[0].shape
+    elements, columns = given[0].size, shape[-1] if len(shape) > 1 else given[0].size
     keys = tuple(kernels.random_key(SEED, NAME, i) for i in range(len(given) - method.info.first_model))
+    flat, out = [x.reshape(-1) for x in given], np.empty(elements, np.float32)
+
+    brought = [x.reshape(-1) for x in information(method, given)]
 
     def parts(length: int) -> list[Blocks]:
-        return [Blocks([x[start : start + length] for x in given], start, keys) for start in range(0, size, length)]
+        def part(start: int) -> Blocks:
+            inputs, extra = ([x[start : start + length] for x in group] for group in (flat, brought))
+            return Blocks(inputs, start, keys, columns, elements, extra)
 
+        return [part(start) for start in range(0, elements, length)]
+
+    def place(part: Blocks) -> Floats:
+        return out[part.start : part.start + len(part.inputs[0])]
+
+    if isinstance(method, SpanMethod) and (group := method.group(**params)) != "tensor" and len(shape) > 1:
+        grams = [kernels.gram_groups(p.inputs, 0, columns, group) for p in parts(row_stretch(columns, 2**16))]
+        weights = method.weights(Gram(np.concatenate(grams) if group == "row" else sum(grams), 0), len(given), **params)
+        by_group = np.stack(np.broadcast_arrays(*weights), axis=-1)
+        for part in reversed(parts(columns * max(block // columns, 1))):
+            first = part.start // columns
+            kernels.weighted_groups(part.inputs, by_group, columns, group, first, place(part))
+        return out.reshape(shape)
     if isinstance(method, SpanMethod):
         gram = np.zeros((len(given), len(given)))
         for part in parts(kernels.SEGMENT):
             gram += kernels.gram_segment(part.inputs, 0)
         coefficients = method.weights(Gram(gram, 0) if method.needs_gram else None, len(given), **params)
-    else:
-        sums: dict[str, Any] = {}
-        for part in parts(kernels.SEGMENT):
-            for reduction in method.statistics(**params):
-                sums[reduction.name] = sums.get(reduction.name, 0) + reduction.measure(kernels, part, {}, **params)
-    for part in reversed(parts(block)):
-        place = out[part.start : part.start + len(part.inputs[0])]
-        if isinstance(method, SpanMethod):
-            kernels.weighted_sum(part.inputs, coefficients, place)
-        else:
-            method.combine(kernels, part, sums, place, **params)
-    return out
+        for part in reversed(parts(block)):
+            kernels.weighted_sum(part.inputs, coefficients, place(part))
+        return out.reshape(shape)
+    length = segment_length(method, columns, params, kernels.SEGMENT)
+    found = measured(method, parts(length), elements, params)
+    whole_rows = method.whole_rows(**params)
+    unit = columns if whole_rows else kernels.SEGMENT
+    for part in reversed(parts(unit * max(block // unit, 1))):
+        method.combine(kernels, part, found, place(part), **params)
+    return out.reshape(shape)
 
 
-@pytest.mark.parametrize("block", [2**16, 9973])
+def choices(method: Method) -> list[Params]:
+    """Every word of every choice, every turn of every switch."""
+    words = [(p.argument, value) for p in method.info.parameters for value in (*p.choices, *SWITCH[p.kind == "bool"])]
+    return [{}, *({name: value} for name, value in words), *EXTRA.get(method.info.name, ())]
+
+
+SWITCH = {True: (False, True), False: ()}
+EXTRA: dict[str, tuple[Params, ...]] = {
+    "nuslerp": tuple({"nuslerp_flatten": False, "nuslerp_row_wise": row_wise} for row_wise in (False, True)),
+    "sce": ({"select_topk": 0.3},),
+}
+
+
+def measured(method: ElementwiseMethod, segments: list[Blocks], elements: int, params: Params) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for wave in waves(method.statistics(**params)):
+        parts: dict[str, list[Any]] = {
+            reduction.name: [reduction.measure(kernels, part, found, **params) for part in segments]
+            for reduction in wave
+            if reduction.needed(found)
+        }
+        found |= conclude(wave, parts, found, elements, params)
+    return found
+
+
+@pytest.mark.parametrize("block", [2**16, 2**17, 9973])
 def test_streamed_equals_whole(method: Method, block: int) -> None:
     if isinstance(method, MatrixMethod):
         pytest.skip("a matrix method is not streamed")
-    given = tensors(most_inputs(method), size=2 * kernels.SEGMENT + 4321)
-    for choice in [{p.argument: word} for p in method.info.parameters for word in p.choices] or [{}]:
-        params = some_params(method, len(given), **choice)
-        assert same_bits(streamed(method, given, params, block), merged(method, given, params))
+    for shape in [(2 * kernels.SEGMENT + 4321,), (401, 499)]:
+        given = tensors(most_inputs(method), shape)
+        for choice in choices(method):
+            params = some_params(method, len(given), **choice)
+            assert same_bits(streamed(method, given, params, block), merged(method, given, params))
 
 
 def test_backends_agree(method: Method) -> None:
     given = tensors(most_inputs(method))
     params = some_params(method, len(given))
-    twin = whole_tensor(
-        method, [torch.from_numpy(x) for x in given], params=params, name=NAME, seed=SEED, backend=steps
-    )
+    tensors_, brought = ([torch.from_numpy(x) for x in group] for group in (given, information(method, given)))
+    twin = whole_tensor(method, tensors_, params=params, name=NAME, seed=SEED, backend=steps, information=brought)
     np.testing.assert_allclose(twin.numpy(), merged(method, given, params), rtol=1e-6, atol=1e-6)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from cases import Params, merged, most_inputs, same_bits, some_params, tensors
+from cases import Params, information, merged, most_inputs, same_bits, some_params, tensors
 from numpy.typing import NDArray
 
 from suture import kernels
@@ -21,12 +21,20 @@ def identity(method: Method) -> None:
         assert same_bits(merged(method, [x] * count, some_params(method, count)), x)
 
 
+BASE_OR_MODEL: list[tuple[Params, int]] = [
+    ({"weight": (0.0,)}, 0),
+    ({"weight": (1.0,), "density": (1.0,)}, 1),
+    ({"weight": (3.0,), "lambda_": 0.0}, 0),
+]
 ENDPOINTS: Mapping[str, list[tuple[Params, int]]] = {
     "linear": [({"weight": (1.0, 0.0)}, 0), ({"weight": (0.0, 3.0)}, 1)],
     "slerp": [({"t": 0.0}, 0), ({"t": 1.0}, 1)],
     "task_arithmetic": [({"weight": (0.0,)}, 0), ({"weight": (1.0,)}, 1), ({"weight": (3.0,), "lambda_": 0.0}, 0)],
+    "nuslerp": [({"weight": (1.0, 0.0)}, 0), ({"weight": (0.0, 3.0)}, 1)],
     "nearswap": [({"t": 0.0}, 0), ({"t": 1e30}, 1)],
-    "dare_linear": [({"weight": (0.0,)}, 0), ({"weight": (1.0,), "density": (1.0,)}, 1)],
+    **dict.fromkeys(
+        ("ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear"), BASE_OR_MODEL
+    ),
 }
 
 
@@ -41,17 +49,18 @@ def endpoints(method: Method) -> None:
 def permutation(method: Method) -> None:
     """The order of the models does not matter, but for rounding."""
     first = method.info.first_model
-    given = tensors(3)
-    params = some_params(method, 3)
+    given = tensors(most_inputs(method))
+    params = some_params(method, len(given))
+    brought = information(method, given)
     per_model = {p.argument for p in method.info.parameters if p.per_model}
     turned = {name: value[::-1] if name in per_model else value for name, value in params.items()}
-    out = merged(method, [*given[:first], *given[first:][::-1]], turned)
-    np.testing.assert_allclose(out, merged(method, given, params), rtol=1e-6, atol=1e-6)
+    out = merged(method, [*given[:first], *given[first:][::-1]], turned, brought[::-1])
+    np.testing.assert_allclose(out, merged(method, given, params, brought), rtol=1e-6, atol=1e-6)
 
 
 def scale(method: Method) -> None:
     """Inputs times a power of two give the output times that power, bit for bit."""
-    given = [x[3:] for x in tensors(most_inputs(method))]
+    given = [x[1:] for x in tensors(most_inputs(method))]
     params = some_params(method, len(given))
     out = merged(method, [x * np.float32(8) for x in given], params)
     assert same_bits(out, merged(method, given, params) * np.float32(8))
@@ -71,13 +80,96 @@ def straight_at_a_small_angle(method: Method) -> None:
     assert same_bits(merged(method, given, {"t": 0.25}), straight)
 
 
+def identity_but_for_rounding(method: Method) -> None:
+    """Merging a model with itself returns it."""
+    for count in range(method.info.min_inputs, most_inputs(method) + 1):
+        [x] = tensors(1)
+        np.testing.assert_allclose(merged(method, [x] * count, some_params(method, count)), x, rtol=1e-6)
+
+
+def scale_but_for_rounding(method: Method) -> None:
+    """Inputs times a power of two give the output times that power."""
+    given = tensors(3)
+    params = some_params(method, 3)
+    out = merged(method, [x * np.float32(8) for x in given], params)
+    np.testing.assert_allclose(out, 8 * merged(method, given, params), rtol=1e-6, atol=1e-6)
+
+
+def slerp_law(method: Method) -> None:
+    """Without a base: slerp, at t = the second weight's share."""
+    given = tensors(2)
+    expected = merged(get_method("slerp"), given, {"t": 0.25})
+    found = merged(method, given, some_params(method, 2, weight=(3.0, 1.0)))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def slerp_at_one_half(method: Method) -> None:
+    """Of two of equal norm: slerp at one half, on the arc."""
+    x, y = tensors(2)
+    y *= np.float32(np.linalg.norm(x.astype(np.float64)) / np.linalg.norm(y.astype(np.float64)))
+    expected = merged(get_method("slerp"), [x, y], {"t": 0.5})
+    np.testing.assert_allclose(merged(method, [x, y], some_params(method, 2)), expected, rtol=1e-6, atol=1e-6)
+
+
+def identical_task_vectors(method: Method) -> None:
+    """Models that are equal: the model itself, bit for bit."""
+    base, x = tensors(2)
+    for count in (2, 3):
+        assert same_bits(merged(method, [base] + [x] * count, some_params(method, count + 1)), x)
+
+
+def one_model_is_itself(method: Method) -> None:
+    """A single task vector at full strength comes back, but for rounding."""
+    base, x = tensors(2)
+    ones = {p.argument: (1.0,) if p.per_model else 1.0 for p in method.info.parameters if p.name != "ridge"}
+    found = merged(method, [base, x], some_params(method, 2, **ones))
+    np.testing.assert_allclose(found, x, rtol=1e-5, atol=1e-5)
+
+
+def task_arithmetic_at_omega_1(method: Method) -> None:
+    """Nothing held back: task arithmetic."""
+    given = tensors(3)
+    params = some_params(method, 3, omega=1.0)
+    expected = merged(get_method("task_arithmetic"), given, some_params(get_method("task_arithmetic"), 3))
+    np.testing.assert_allclose(merged(method, given, params), expected, rtol=1e-6, atol=1e-6)
+
+
 def task_arithmetic_at_density_1(method: Method) -> None:
     """Nothing dropped: task arithmetic, bit for bit, under either rescaling."""
     given = tensors(3)
     rest = {"weight": (0.75, -0.5), "lambda_": 1.5, "normalize": False}
     expected = merged(get_method("task_arithmetic"), given, rest)
-    for rescale in ("expectation", "l1"):
-        assert same_bits(merged(method, given, {**rest, "density": (1.0, 1.0), "rescale": rescale}), expected)
+    for rescale in ("none", "l1", "expectation"):
+        params = some_params(method, 3, **rest, density=(1.0, 1.0), rescale=rescale)
+        assert same_bits(merged(method, given, params), expected)
+
+
+def task_arithmetic_without_conflict(method: Method) -> None:
+    """Nothing dropped, all task vectors of one sign, nothing divided: task arithmetic, but for rounding."""
+    base, x, y = tensors(3)
+    given = [base, base + np.abs(x), base + np.abs(y)]
+    rest = {"weight": (0.75, 0.5), "lambda_": 1.5, "normalize": False}
+    expected = merged(get_method("task_arithmetic"), given, rest)
+    found = merged(method, given, some_params(method, 3, **rest, density=(1.0, 1.0)))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def exact_count(method: Method) -> None:
+    """As many elements are kept as the density says, whatever magnitudes are equal: the first in stable order."""
+    delta = np.random.default_rng(0).integers(1, 9, 70_003).astype(np.float32)
+    falling = np.argsort(-delta, kind="stable")
+    base = np.zeros_like(delta)
+    delta *= np.float32(1 if method.info.name == "ties" else 1 / 3)  # with coarse bits and with fine ones
+    for density in (1e-6, 0.05, 0.3, 0.777, 0.99):
+        params = some_params(method, 2, weight=(1.0,), density=(density,), normalize=False)
+        count, first = int(density * delta.size), 0
+        if "gamma" in params:
+            params["gamma"] = (0.01,)
+            first = min(int(0.01 * delta.size), delta.size - count)
+        else:
+            count = max(count, 1)
+        kept = np.flatnonzero(merged(method, [base, delta], params))
+        assert (kept == np.sort(falling[first : first + count])).all()
 
 
 def kept_count(method: Method) -> None:
@@ -104,8 +196,17 @@ LAWS: Mapping[str, Callable[[Method], None]] = {
     "scale": scale,
     "reversal": reversal,
     "straight at a small angle": straight_at_a_small_angle,
+    "identity but for rounding": identity_but_for_rounding,
+    "scale but for rounding": scale_but_for_rounding,
+    "slerp": slerp_law,
+    "slerp at one half": slerp_at_one_half,
+    "identical task vectors": identical_task_vectors,
+    "one model is itself": one_model_is_itself,
+    "task_arithmetic at omega 1": task_arithmetic_at_omega_1,
     "task_arithmetic at density 1": task_arithmetic_at_density_1,
+    "task_arithmetic without conflict": task_arithmetic_without_conflict,
     "kept count": kept_count,
+    "exact count": exact_count,
 }
 
 

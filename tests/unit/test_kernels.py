@@ -205,7 +205,7 @@ def test_sums_against_float64(size: int) -> None:
     b = base.astype(np.float64)
     expected = [[b @ b, b @ p, b @ q], [b @ p, p @ p, p @ q], [b @ q, p @ q, q @ q]]
     np.testing.assert_allclose(kernels.gram_segment([base, x, y], 0), expected, rtol=1e-13, atol=1e-13)
-    assert kernels.l1_distance(x, base) == pytest.approx(np.abs(p).sum(), rel=1e-13)
+    assert kernels.l1_distances(x, y, base) == pytest.approx((np.abs(p).sum(), np.abs(q).sum()), rel=1e-13)
 
 
 def test_the_gram_trap() -> None:
@@ -321,21 +321,8 @@ def test_nearswap_by_hand() -> None:
     assert bits(out) == bits(base)
 
 
-def test_thinned_keeps_what_splitmix_draws() -> None:
-    def splitmix(index: int) -> int:
-        z = (int(KEY) + (index + 1) * 0x9E3779B97F4A7C15) % 2**64
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
-        return z ^ z >> 31
-
-    ones, zeros = np.ones(200, np.float32), np.zeros(200, np.float32)
-    expected = [float(splitmix(100 + i) < 0.3 * 2**64) for i in range(200)]
-    assert kernels.thinned(ones, zeros, KEY, 100, 0.3).tolist() == expected
-    assert kernels.thinned(ones, zeros, KEY, 0, 1.0).all()
-
-
-def test_l1_distance_by_hand() -> None:
-    assert kernels.l1_distance(floats(1, -2, 3), floats(0, 1, 3)) == 4
+def test_l1_distances_by_hand() -> None:
+    assert kernels.l1_distances(floats(1, -2, 3), floats(0, -2, 3), floats(0, 1, 3)) == (4, 3)
 
 
 # --- compilation ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from blake3 import blake3
 
@@ -87,10 +88,15 @@ def checkpoint_digest(checkpoint: Checkpoint) -> str:
     return combine_leaves(tensors)
 
 
-def tokenizer_digest(path: Path) -> str:
-    """Return the digest of the tokenizer's files and the chat template in the model folder `path`."""
+def tokenizer_digest(path: Path, replaced: Mapping[str, bytes] = MappingProxyType({})) -> str:
+    """Return the digest of the tokenizer's files and the chat template in the model folder `path`, or of those that
+    stand instead of them under their names.
+    """
     hasher = blake3()
     for name in TOKENIZER_FILES:
-        if (path / name).is_file():
-            hasher.update(f"{name}\0{blake3((path / name).read_bytes()).hexdigest()}\n".encode())
+        content = (
+            replaced[name] if name in replaced else (path / name).read_bytes() if (path / name).is_file() else None
+        )
+        if content is not None:
+            hasher.update(f"{name}\0{blake3(content).hexdigest()}\n".encode())
     return hasher.hexdigest()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
-from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
 from suture.checkpoint.digest import TOKENIZER_FILES
-from suture.errors import Problem
+from suture.checkpoint.folder import read_small
+from suture.checkpoint.strict_json import StrictJsonError, parse_object
+from suture.errors import BadInputError, Problem
 
-DIFF_LINES, DIFF_WIDTH = 40, 160
 COPIED = (
     *TOKENIZER_FILES,
     "generation_config.json",
@@ -21,6 +23,10 @@ COPIED = (
     "preprocessor_config.json",
     "processor_config.json",
 )
+DIFF_LINES = 24
+DIFF_SOURCE = 500
+DIFF_WIDTH = 160
+_LEFT_OUT = ("auto_map", "quantization_config", "compression_config")
 
 
 def choose_donor(general: str | None, base: str | None, folders: Mapping[str, Path]) -> str | Problem:
@@ -40,30 +46,34 @@ def choose_donor(general: str | None, base: str | None, folders: Mapping[str, Pa
     return Problem("One model must give tokenizer and chat template.", got, "general", advice)
 
 
-def has_chat_template(folder: Path) -> bool:
-    """Say whether the model folder carries a chat template, as a file of its own or in its tokenizer's settings."""
-    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
-        return True
-    settings = _read_json(folder / "tokenizer_config.json")
-    return bool(settings.get("chat_template"))
-
-
 def vocabulary_digest(folder: Path) -> str | None:
-    """Return a digest of the token -> id mapping in tokenizer.json, None where there is no such file."""
-    raw = _read_json(folder / "tokenizer.json")
+    """Return a digest of the token -> id mapping in tokenizer.json, None where there is no such file.
+
+    Raises BadInputError for a tokenizer.json of another form.
+    """
+    raw = _read_json(folder, "tokenizer.json")
     if not raw:
         return None
-    vocabulary = raw.get("model", {}).get("vocab", {})
-    added = {token["content"]: token["id"] for token in raw.get("added_tokens", [])}
-    return blake3(json.dumps([vocabulary, added], sort_keys=True).encode()).hexdigest()
+    try:
+        vocabulary = raw.get("model", {}).get("vocab", {})
+        added = {token["content"]: token["id"] for token in raw.get("added_tokens") or []}
+        return blake3(json.dumps([vocabulary, added], sort_keys=True).encode()).hexdigest()
+    except (AttributeError, KeyError, TypeError):
+        must = "tokenizer.json must hold model.vocab and added_tokens."
+        raise BadInputError(Problem(must, "another form", str(folder / "tokenizer.json"), "Fetch it again.")) from None
 
 
 def donor_files(folder: Path, config: Mapping[str, Any], dtype: str | None) -> dict[str, bytes]:
     """Return the small files of the output, name -> bytes: config.json with the written dtype, the rest as it is.
 
-    Code is never copied: no *.py, and `auto_map` leaves config and tokenizer settings.
+    Code is never copied: no *.py, and `auto_map` leaves config and tokenizer settings. A chat template is copied as
+    bytes, not rendered. The output is not quantised, so the config does not say so. Raises BadInputError for a file
+    that is a link out of the folder.
     """
-    written = {key: value for key, value in config.items() if key not in ("auto_map", "torch_dtype")}
+    written = {key: value for key, value in config.items() if key not in (*_LEFT_OUT, "torch_dtype")}
+    for key, part in written.items():
+        if isinstance(part, dict):
+            written[key] = {inner: value for inner, value in part.items() if inner not in _LEFT_OUT}
     if dtype is not None:
         written["dtype"] = dtype
     elif "torch_dtype" in config:
@@ -71,44 +81,68 @@ def donor_files(folder: Path, config: Mapping[str, Any], dtype: str | None) -> d
     files = {"config.json": (json.dumps(written, indent=2, sort_keys=True) + "\n").encode()}
     for name in COPIED:
         if (folder / name).is_file():
-            files[name] = (folder / name).read_bytes()
-    settings = _read_json(folder / "tokenizer_config.json")
-    if settings.pop("auto_map", None) is not None:
-        files["tokenizer_config.json"] = json.dumps(settings, indent=2).encode()
+            files[name] = read_small(folder, name)
+    for name in ("tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
+        settings = _read_json(folder, name)
+        if settings.pop("auto_map", None) is not None:
+            files[name] = json.dumps(settings, indent=2).encode()
     return files
 
 
+def chat_template(folder: Path) -> str:
+    """Return the chat template of a model folder as text, from its file or its tokenizer's settings; "" without one.
+
+    Several named templates are shown as JSON. It is never rendered here.
+    """
+    if (folder / "chat_template.jinja").is_file():
+        return read_small(folder, "chat_template.jinja").decode("utf-8", errors="replace")
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        found = _read_json(folder, name).get("chat_template")
+        if found:
+            return found if isinstance(found, str) else json.dumps(found, indent=1)
+    return ""
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Say whether the model folder carries a chat template, as a file of its own or in its tokenizer's settings."""
+    return bool(chat_template(folder))
+
+
 def template_notes(donor: str, folders: Mapping[str, Path]) -> Sequence[str]:
-    """Return a sentence and a diff for each model whose chat template differs from the donor's."""
+    """Return a note for each model whose chat template differs from the donor's: a sentence, and the lines that differ.
 
-    def template(folder: Path) -> str:
-        file = folder / "chat_template.jinja"
-        if file.is_file():
-            return file.read_text(encoding="utf-8", errors="replace")
-        return str(_read_json(folder / "tokenizer_config.json").get("chat_template", ""))
-
-    mine = template(folders[donor])
+    Characters that could move a terminal's cursor are escaped.
+    """
+    mine = chat_template(folders[donor])
     notes = []
     for name, folder in folders.items():
-        other = template(folder)
+        other = chat_template(folder)
         if other == mine:
             continue
-        what = "differs" if other else "is missing"
-        diff = f":\n{template_diff(mine, other, donor, name)}" if other and mine else ""
-        notes.append(f"chat template of {name} {what}; the output keeps that of {donor}{diff}")
+        if not other:
+            notes.append(f"chat template of {name} differs (it has none); the output keeps that of {donor}")
+            continue
+        difference = difflib.unified_diff(_lines(mine), _lines(other), donor, name, lineterm="", n=0)
+        shown = list(itertools.islice(difference, DIFF_LINES + 1))
+        if len(shown) > DIFF_LINES:
+            shown[-1] = "..."
+        told = "\n".join([f"chat template of {name} differs; the output keeps that of {donor}", *shown])
+        notes.append(told)
     return notes
 
 
-def template_diff(one: str, other: str, from_name: str, to_name: str) -> str:
-    """Return the unified diff of two chat templates, of at most DIFF_LINES lines of DIFF_WIDTH characters."""
-    found = list(unified_diff(one.splitlines(), other.splitlines(), from_name, to_name, n=1, lineterm=""))
-    cut = [line if len(line) <= DIFF_WIDTH else f"{line[: DIFF_WIDTH - 3]}..." for line in found[:DIFF_LINES]]
-    left = len(found) - len(cut)
-    return "\n".join([*cut, *([f"... and {left} more lines"] if left else [])])
+def _lines(template: str) -> list[str]:
+    """The template's lines, long ones cut, for a diff whose cost is bounded."""
+    lines = template.split("\n", DIFF_SOURCE)[:DIFF_SOURCE]
+    return ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:DIFF_WIDTH]) for line in lines]
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Return the JSON object in a small file, {} where there is none. Raises BadInputError for anything else."""
+    if not (folder / name).is_file():
         return {}
-    data = json.loads(file.read_text(encoding="utf-8"))
-    return data if isinstance(data, dict) else {}
+    try:
+        return parse_object(read_small(folder, name), constants=True)
+    except StrictJsonError as error:
+        must = "The file must be one JSON object with unique keys."
+        raise BadInputError(Problem(must, str(error), str(folder / name), "Fetch it again.")) from None

@@ -1,30 +1,48 @@
 """Reads safetensors headers strictly, before any library opens the file: what cannot be right is refused by name.
 
 A `Checkpoint` is what a folder says about itself without reading a weight: tensors in file order, config, files.
-Format: https://huggingface.co/docs/safetensors (8 bytes length, JSON header, then the data without holes).
+Format: https://huggingface.co/docs/safetensors (8 bytes length, JSON header, then the data without holes). We are
+stricter than the library, which takes the last of two equal keys, names of any length, and unknown fields.
 """
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from suture.checkpoint.folder import INDEX_NAME, SINGLE_NAME, read_small, weight_files
+from suture.checkpoint.strict_json import StrictJsonError, parse_object, shown
 from suture.errors import BadInputError, Problem
 
+__all__ = ["DTYPE_BYTES", "INDEX_NAME", "SINGLE_NAME", "Checkpoint", "TensorInfo", "read_checkpoint", "read_header"]
+
 HEADER_LIMIT = 100_000_000
+NAME_LIMIT = 512
+RANK_LIMIT = 64
+ELEMENT_LIMIT = 2**63
+SHOWN = 8
 DTYPE_BYTES: Mapping[str, int] = MappingProxyType(
-    {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
-    | {"F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1}
+    {"F64": 8, "I64": 8, "U64": 8, "C64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
+    | {"F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I8": 1, "U8": 1, "BOOL": 1}
 )
-INDEX_NAME = "model.safetensors.index.json"
-SINGLE_NAME = "model.safetensors"
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_FIELDS = {"dtype", "shape", "data_offsets"}
+_DISGUISES = (
+    *((bytes([0x80, protocol]), "a pickle") for protocol in range(2, 6)),
+    (b"PK\x03\x04", "a zip archive (of a pickle, as torch.save writes it)"),
+    (b"GGUF", "a GGUF file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"version ", "a pointer of Git LFS, not the file itself"),
+)
+_AGAIN = "Fetch or export the file again as safetensors."
+Bad = Callable[[str, str], BadInputError]
+Stamp = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,165 +64,169 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model folder seen through its headers. tensors keeps the order of the files; config is config.json."""
+    """A model folder seen through its headers. tensors keeps the order of the files; config is config.json.
+
+    stamps: of each of `files`, what identified it when its header was read; a reader refuses any other.
+    """
 
     path: Path
     tensors: Mapping[str, TensorInfo]
     config: Mapping[str, Any]
     files: tuple[Path, ...]
+    stamps: tuple[Stamp, ...] = ()
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read all headers of the model folder `path`. Raises BadInputError: no folder, pickles, malformed files."""
     if not path.is_dir():
         raise BadInputError(Problem("A model must be a folder.", "no such folder", str(path), "Check the path."))
-    files, index = _weight_files(path)
+    files, index = weight_files(path)
     tensors: dict[str, TensorInfo] = {}
     problems: list[Problem] = []
+    stamps = []
     for file in files:
-        for info in read_header(file):
+        try:
+            infos, stamp = _read_stamped(file)
+        except BadInputError as error:
+            problems += error.problems
+            continue
+        stamps.append(stamp)
+        for info in infos:
             if info.name in tensors:
-                problems.append(Problem("Each tensor must stand in one shard.", f"'{info.name}' twice", str(file)))
+                got = f"'{info.name}' also in {tensors[info.name].file.name}"
+                problems.append(Problem("Each tensor must stand in one shard.", got, str(file), _AGAIN))
             tensors[info.name] = info
-    if index is not None:
+    if not problems and index is not None:
         problems += _compare_with_index(path, tensors, index)
+    if not problems and not tensors:
+        problems.append(Problem("A model must hold tensors.", "none", str(path), _AGAIN))
     if problems:
         raise BadInputError(*problems)
-    return Checkpoint(path, MappingProxyType(tensors), MappingProxyType(_read_config(path)), files)
+    return Checkpoint(path, MappingProxyType(tensors), MappingProxyType(read_config(path)), files, tuple(stamps))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return config.json of the model folder `path`. Raises BadInputError: none, not one JSON object, repeated keys."""
+    file = path / "config.json"
+    if not file.exists():
+        do = "Fetch config.json; weights alone do not make a model."
+        raise BadInputError(Problem("A model folder must hold config.json.", "none", str(path), do))
+    try:
+        return parse_object(read_small(path, "config.json"), constants=True)
+    except StrictJsonError as error:
+        must = "config.json must be one JSON object with unique keys."
+        raise BadInputError(Problem(must, str(error), str(file), "Fetch or write it again.")) from None
 
 
 def read_header(file: Path) -> list[TensorInfo]:
     """Read and check the header of one safetensors file; return its tensors in the order of their data.
 
-    Raises BadInputError for each violation of the format: length, JSON, duplicate keys, dtype, shape, holes, overlaps,
-    trailing bytes.
+    Raises BadInputError for each violation of the format: length, JSON, duplicate keys, metadata, names, dtype, shape,
+    holes, overlaps, trailing bytes. An empty tensor may lie on the border of two others.
     """
+    return _read_stamped(file)[0]
 
+
+def stamp(status: os.stat_result) -> Stamp:
+    """Return what identifies a file's content without reading it: device, inode, size, times of change.
+
+    The time of the last change of the inode is among them, because a program can set back the other one.
+    """
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _read_stamped(file: Path) -> tuple[list[TensorInfo], Stamp]:
     def bad(must: str, got: str) -> BadInputError:
-        return BadInputError(Problem(must, got, str(file), "Fetch or export the file again as safetensors."))
+        return BadInputError(Problem(must, got, str(file), _AGAIN))
 
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        head = stream.read(8)
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-        if not 2 <= length <= min(HEADER_LIMIT, size - 8):
-            kind = "a pickle or zip archive" if head[:2] in (b"\x80\x02", b"\x80\x04", b"PK") else f"length {length}"
-            raise bad("A safetensors file must begin with the length of its header.", f"{kind} in {size} bytes")
-        raw = stream.read(length)
     try:
-        header = json.loads(raw, object_pairs_hook=_unique_keys)
-    except (ValueError, RecursionError) as error:
-        got = str(error) if isinstance(error, _DuplicateKeyError) else "unreadable JSON"
-        raise bad("The header must be one JSON object with unique keys.", got) from None
-    if not isinstance(header, dict):
-        raise bad("The header must be one JSON object with unique keys.", type(header).__name__)
-    header.pop("__metadata__", None)
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            head = stream.read(8)
+            length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+            if not 2 <= length <= min(HEADER_LIMIT, status.st_size - 8):
+                got = _disguise(head) or f"length {length}"
+                must = f"A safetensors file must begin with the length of its header (2 to {HEADER_LIMIT})."
+                raise bad(must, f"{got} in {status.st_size} bytes")
+            raw = stream.read(length)
+    except OSError as error:
+        raise bad("The file must be readable.", type(error).__name__) from None
+    if raw[:1] != b"{":
+        raise bad("The header must begin with '{'.", _disguise(head) or "something else")
+    try:
+        header = parse_object(raw)
+    except StrictJsonError as error:
+        raise bad("The header must be one JSON object with unique keys.", str(error)) from None
+    _check_metadata(header.pop("__metadata__", {}), bad)
     infos = [_tensor_info(file, name, entry, 8 + length, bad) for name, entry in header.items()]
     infos.sort(key=lambda info: (info.offset, info.nbytes))
-    end = 8 + length
+    _check_contiguous(infos, 8 + length, status.st_size, bad)
+    return infos, stamp(status)
+
+
+def _disguise(head: bytes) -> str | None:
+    return next((what for magic, what in _DISGUISES if head.startswith(magic)), None)
+
+
+def _check_metadata(metadata: Any, bad: Bad) -> None:
+    must = "The metadata must map strings to strings."
+    if not isinstance(metadata, dict):
+        raise bad(must, f"a value of type {type(metadata).__name__}")
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            raise bad(must, f"{shown(key)} of type {type(value).__name__}")
+
+
+def _tensor_info(file: Path, name: str, entry: Any, start: int, bad: Bad) -> TensorInfo:
+    """Check one entry of the header; its numbers are bounded before any arithmetic, which so stays cheap."""
+    if not 0 < len(name) <= NAME_LIMIT or not name.isprintable() or ".." in name.replace("\\", "/").split("/"):
+        raise bad(f"A tensor's name must be 1 to {NAME_LIMIT} printable characters without a '..' part.", shown(name))
+    where = f"'{name}'"
+    if not isinstance(entry, dict) or entry.keys() != _FIELDS:
+        got = (
+            f"{where} with {', '.join(map(shown, list(entry)[:SHOWN])) or 'none'}" if isinstance(entry, dict) else where
+        )
+        raise bad("A tensor needs dtype, shape and data_offsets, and nothing else.", got)
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
+        got = shown(dtype) if isinstance(dtype, str) else f"a {type(dtype).__name__}"
+        raise bad(f"The dtype must be one of {', '.join(DTYPE_BYTES)}.", f"{where} of {got}")
+    if not isinstance(shape, list) or len(shape) > RANK_LIMIT or not isinstance(offsets, list) or len(offsets) != 2:
+        raise bad(f"A shape must be a list of at most {RANK_LIMIT} extents, data_offsets a pair.", where)
+    if not all(type(number) is int and 0 <= number < ELEMENT_LIMIT for number in (*shape, *offsets)):
+        raise bad("Shapes and offsets must be whole numbers from 0 to 2^63 - 1.", where)
+    if math.prod(extent for extent in shape if extent) * DTYPE_BYTES[dtype] >= ELEMENT_LIMIT:
+        raise bad("A tensor must have less than 2^63 bytes.", f"{where} of shape {shape[:SHOWN]}")
+    begin, end = offsets
+    if math.prod(shape) * DTYPE_BYTES[dtype] != end - begin:
+        got = f"{where}: {dtype} of shape {shape[:SHOWN]} in {end - begin} bytes"
+        raise bad("A tensor's bytes must fit its shape and dtype.", got)
+    return TensorInfo(name, dtype, tuple(shape), file, start + begin, end - begin)
+
+
+def _check_contiguous(infos: list[TensorInfo], start: int, size: int, bad: Bad) -> None:
+    end = start
     for info in infos:
         if info.offset != end:
-            raise bad(
-                "Tensors must follow one another without hole or overlap.", f"'{info.name}' at {info.offset}, not {end}"
-            )
+            kind = "a hole before" if info.offset > end else "an overlap with"
+            got = f"{kind} '{info.name}', at byte {info.offset} instead of {end}"
+            raise bad("Tensors must follow one another without hole or overlap.", got)
         end += info.nbytes
     if end != size:
         raise bad("The file must end where its last tensor ends.", f"{size} bytes instead of {end}")
-    return infos
-
-
-class _DuplicateKeyError(ValueError):
-    """A JSON object repeats a key."""
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise _DuplicateKeyError("a repeated key")
-    return result
-
-
-def _tensor_info(file: Path, name: str, entry: Any, start: int, bad: Any) -> TensorInfo:
-    if not name or "\0" in name or ".." in name.split("/") or len(name) > 512:
-        raise bad("A tensor's name must be 1 to 512 characters without NUL or '..'.", repr(name[:60]))
-    try:
-        dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        numbers = [*shape, begin, end]
-    except (KeyError, TypeError, ValueError):
-        raise bad("A tensor needs dtype, shape and data_offsets.", f"'{name}' without them") from None
-    if dtype not in DTYPE_BYTES:
-        raise bad(f"The dtype must be one of {', '.join(DTYPE_BYTES)}.", f"'{name}' of {dtype!r}")
-    if any(type(number) is not int or number < 0 for number in numbers):
-        raise bad("Shapes and offsets must be whole numbers from 0.", f"'{name}': {numbers[:8]}")
-    if math.prod(shape) * DTYPE_BYTES[dtype] != end - begin:
-        raise bad("A tensor's bytes must fit its shape and dtype.", f"'{name}': {shape} {dtype} in {end - begin} bytes")
-    return TensorInfo(name, dtype, shape, file, start + begin, end - begin)
-
-
-def _weight_files(path: Path) -> tuple[tuple[Path, ...], dict[str, str] | None]:
-    """Return the weight files of a folder, and the index where the checkpoint is sharded."""
-    index_file, single = path / INDEX_NAME, path / SINGLE_NAME
-    if index_file.is_file() and single.is_file():
-        raise BadInputError(
-            Problem(
-                f"A folder must hold {SINGLE_NAME} or {INDEX_NAME}, not both.",
-                "both",
-                str(path),
-                "Remove the stale one.",
-            )
-        )
-    if single.is_file():
-        return (_inside(path, single.name),), None
-    if index_file.is_file():
-        try:
-            index = json.loads(index_file.read_text(encoding="utf-8"))["weight_map"]
-            names = sorted(set(index.values()))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise BadInputError(
-                Problem("The index must hold a weight_map.", "an unreadable one", str(index_file))
-            ) from None
-        return tuple(_inside(path, name) for name in names), index
-    pickles = sorted(file.name for pattern in _PICKLES for file in path.glob(pattern))
-    got = f"pickles ({', '.join(pickles[:3])})" if pickles else "none"
-    advice = "Pickles are never opened: convert them where you trust them (save_pretrained with safe_serialization)."
-    raise BadInputError(
-        Problem(
-            "A model folder must hold safetensors weights.", got, str(path), advice if pickles else "Check the path."
-        )
-    )
-
-
-def _inside(path: Path, name: str) -> Path:
-    """Return the shard `name` of folder `path`; links may lead to the hub cache's own blobs, nowhere else outside."""
-    file = path / name
-    if not isinstance(name, str) or Path(name).name != name:
-        raise BadInputError(Problem("A shard's name must be a plain file name.", repr(name), str(path / INDEX_NAME)))
-    if not file.is_file():
-        raise BadInputError(Problem("Every shard must exist.", f"no {name}", str(path), "Fetch the missing file."))
-    root, real = path.resolve(), file.resolve()
-    blobs = root.parent.parent / "blobs" if root.parent.name == "snapshots" else root
-    if not (real.is_relative_to(root) or real.is_relative_to(blobs)):
-        raise BadInputError(Problem("A shard must lie in its model folder.", f"a link out of it: {name}", str(path)))
-    return file
 
 
 def _compare_with_index(path: Path, tensors: Mapping[str, TensorInfo], index: Mapping[str, str]) -> Iterable[Problem]:
-    where = str(path / INDEX_NAME)
-    placed = {name: info.file.name for name, info in tensors.items()}
-    for name in sorted(placed.keys() | index.keys()):
-        if placed.get(name) != index.get(name):
-            got = f"'{name}' in {placed.get(name, 'no shard')}, index says {index.get(name, 'nothing')}"
-            yield Problem("Index and shards must agree.", got, where)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    file = path / "config.json"
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInputError(Problem("A model folder must hold config.json.", "none", str(path))) from None
-    except (ValueError, RecursionError):
-        raise BadInputError(Problem("config.json must be a JSON object.", "unreadable JSON", str(file))) from None
-    if not isinstance(config, dict):
-        raise BadInputError(Problem("config.json must be a JSON object.", type(config).__name__, str(file)))
-    return config
+    """Yield a problem for each kind of disagreement, naming the first few tensors."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(tensors.keys() | index.keys()):
+        if name not in index:
+            found.setdefault("in a shard that the index does not name", []).append(shown(name))
+        elif name not in tensors:
+            found.setdefault("in the index and in no shard", []).append(shown(name))
+        elif tensors[name].file.name != index[name]:
+            found.setdefault("in another shard than the index says", []).append(shown(name))
+    for kind, names in found.items():
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        got = f"{len(names)} tensors {kind}: {', '.join(names[:SHOWN])}{more}"
+        yield Problem("Index and shards must agree.", got, str(path / INDEX_NAME), "Fetch index and shards again.")

@@ -26,13 +26,14 @@ UNKNOWN = "unknown"
 class JournalHeader:
     """Whose pieces these are. parts: digests that make up the key, by name, so that a refusal can name what changed.
 
-    folder: device and inode of the folder that holds the pieces, by which it is told from one that was swapped for it.
+    folder: inode of the folder that holds the pieces, by which it is told from the output that was swapped for it. (Not
+    its device: that number changes from one start of the machine to the next.)
     """
 
     key: str
     version: str
     layout: str
-    folder: tuple[int, int]
+    folder: int
     parts: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -107,7 +108,7 @@ def read_journal(file: Path) -> FoundJournal | None:
     lines, end = _whole_lines(content)
     if not lines or lines[0].get("format") != FORMAT:
         return None
-    header = JournalHeader(**{**lines[0], "folder": tuple(lines[0]["folder"])})
+    header = JournalHeader(**lines[0])
     boots = {None, boot_id()} - {UNKNOWN}
     pieces = {
         int(line["piece"]): {int(index): record for index, record in line["units"].items()}

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from suture.checkpoint.header import read_checkpoint
+from suture.checkpoint.template import bound_templates
 
 
 def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tuple[Any, Any]:
     """Return (model, tokenizer) of the folder `path`, in eval mode, padding on the left.
 
     The headers are checked first. Weights are cloned out of the file's memory map: arithmetic on mapped pages is a
-    fifth slower, and a model in use must not change when its file does. Raises BadInputError for a malformed folder.
+    fifth slower, and a model in use must not change when its file does. Renderings of its chat template are bounded.
+    Raises BadInputError for a malformed folder, or a chat template that does not end.
     """
     import torch
     import transformers
@@ -26,6 +28,7 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tu
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(path), local_files_only=True, trust_remote_code=False, padding_side="left"
         )
+    bound_templates(tokenizer, str(path))
     model.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()}, assign=True)
     model.tie_weights()
     return model.to(device).eval(), tokenizer

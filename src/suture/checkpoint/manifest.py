@@ -55,7 +55,10 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that is known of one merge. seconds is wall time; everything else is a function of the inputs."""
+    """All that is known of one merge. seconds is wall time; everything else is a function of the inputs.
+
+    tensors: those of the output. dropped: those of each input that the output has nothing of, with the reason.
+    """
 
     version: str
     method: str
@@ -69,6 +72,7 @@ class Manifest:
     realised: Realised | None
     arc_tensors: int | None
     tensors: Mapping[str, TensorEntry]
+    dropped: Mapping[str, Mapping[str, str]]
     notes: tuple[str, ...]
     seconds: float
 

@@ -6,40 +6,64 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from suture.checkpoint.header import Checkpoint, TensorInfo
-from suture.errors import BadInputError, IntegrityError, Problem
+from suture.checkpoint.header import Checkpoint, Stamp, TensorInfo, stamp
+from suture.errors import BadInputError, IntegrityError, Problem, refuse
 
 BLOCK_BYTES = 1 << 20
+AGAIN = "Check the disk, then run the same command again: what is finished is not computed twice."
 
 
 class TensorReader:
-    """The open weight files of one checkpoint. Reads are positioned, so threads may share it."""
+    """The open weight files of one checkpoint. Reads are positioned, so threads may share it.
+
+    Raises IntegrityError on entry where a file is not the one whose header was read. `check_unchanged`, called after
+    the last read, finds a file that was replaced, resized or written meanwhile, also where its time of modification
+    was set back. It cannot find a write that a file system does not stamp, within one tick of its clock (some
+    milliseconds) or by whoever sets the system's clock; the digests of what was read, in the manifest, show that one.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-        self._files: dict[Path, tuple[int, tuple[int, ...]]] = {}
+        self._files: dict[Path, tuple[int, Stamp]] = {}
 
     def __enter__(self) -> TensorReader:
-        for file in self.checkpoint.files:
-            descriptor = os.open(file, os.O_RDONLY)
-            self._files[file] = (descriptor, _identity(os.fstat(descriptor)))
+        for index, file in enumerate(self.checkpoint.files):
+            try:
+                descriptor = os.open(file, os.O_RDONLY)
+            except OSError as error:
+                self._close()
+                raise IntegrityError(_changed(file, type(error).__name__)) from None
+            found = stamp(os.fstat(descriptor))
+            self._files[file] = (descriptor, found)
+            if self.checkpoint.stamps and found != self.checkpoint.stamps[index]:
+                self._close()
+                raise IntegrityError(_changed(file, "another file than its header was read from"))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         for descriptor, _ in self._files.values():
             os.close(descriptor)
         self._files.clear()
 
     def read_into(self, info: TensorInfo, start: int, buffer: memoryview) -> None:
-        """Fill `buffer` (bytes) with the tensor's bytes from byte `start` on. Raises BadInputError at a short file."""
+        """Fill `buffer` (bytes) with the tensor's bytes from byte `start` on.
+
+        Raises BadInputError at a file that is short or that the disk does not give.
+        """
         descriptor, _ = self._files[info.file]
         done = 0
         while done < len(buffer):
-            count = os.preadv(descriptor, [buffer[done:]], info.offset + start + done)
+            try:
+                count = os.preadv(descriptor, [buffer[done:]], info.offset + start + done)
+            except OSError as error:
+                got = f"{os.strerror(error.errno or 0).lower()} in '{info.name}'"
+                raise BadInputError(Problem("An input must be readable.", got, str(info.file), AGAIN)) from None
             if count == 0:
                 raise BadInputError(
                     Problem("The file must hold every tensor whole.", f"its end in '{info.name}'", str(info.file))
@@ -58,14 +82,27 @@ class TensorReader:
         """What tells these files from others: name, device, inode, size and time of each, as they were when opened."""
         return "\n".join(f"{file.name} {identity}" for file, (_, identity) in self._files.items())
 
+    def same_bytes(self, one: TensorInfo, other: TensorInfo) -> bool:
+        """Say whether two tensors have one dtype, one shape and the same bytes."""
+        if (one.dtype, one.shape) != (other.dtype, other.shape):
+            return False
+        return all(a == b for a, b in zip(self.blocks(one), self.blocks(other), strict=True))
+
     def check_unchanged(self) -> None:
-        """Raise IntegrityError where a file is not the one that was opened, or was written since."""
+        """Raise IntegrityError where a file is not the one that was opened, or was written since, naming every one."""
+        problems = []
         for file, (descriptor, before) in self._files.items():
-            if _identity(os.fstat(descriptor)) != before or _identity(file.stat()) != before:
-                raise IntegrityError(
-                    Problem("An input must not change during the run.", "a changed file", str(file), "Run it again.")
-                )
+            try:
+                now = stamp(file.stat())
+            except OSError:
+                problems.append(_changed(file, "none any more"))
+                continue
+            if now[:2] != before[:2]:
+                problems.append(_changed(file, "another file of its name"))
+            elif now != before or stamp(os.fstat(descriptor)) != before:
+                problems.append(_changed(file, "a changed file"))
+        refuse(IntegrityError, problems)
 
 
-def _identity(status: Any) -> tuple[int, ...]:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+def _changed(file: Path, got: str) -> Problem:
+    return Problem("An input must not change during the run.", got, str(file), "Let nothing write it, and run again.")

@@ -7,23 +7,44 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from suture.checkpoint.writer import refuse_existing
+from suture.checkpoint.disk import named_errors, sync_folder
+from suture.checkpoint.lock import OutputLock
+from suture.checkpoint.target import put_in_place, refuse_existing
+from suture.errors import Problem, ResourceError
 
 
 def save_model(model: Any, tokenizer: Any, target: Path) -> None:
     """Write a transformers `model` and `tokenizer` to the new folder `target`, synced, then renamed into place.
 
-    Raises OutputExistsError where `target` exists and is not an empty folder.
+    Raises OutputExistsError where `target` exists and is not an empty folder or another run writes it, ResourceError
+    where the disk does not take it; nothing is left then.
     """
+    from safetensors import SafetensorError
+
     refuse_existing(target)
     staging = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    model.save_pretrained(staging, safe_serialization=True)
-    tokenizer.save_pretrained(staging)
-    for path in staging.iterdir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    if target.exists():
-        target.rmdir()
-    staging.rename(target)
+    with named_errors(target, 0):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with OutputLock(target):
+            try:
+                shutil.rmtree(staging, ignore_errors=True)
+                staging.mkdir()
+                model.save_pretrained(staging, safe_serialization=True)
+                tokenizer.save_pretrained(staging)
+                _sync_tree(staging)
+                put_in_place(staging, target, overwrite=False)
+            except SafetensorError as error:  # what safetensors makes of an error of the disk
+                raise ResourceError(Problem("The disk must take the model.", str(error), str(target))) from None
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+            sync_folder(target.parent)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            _sync_tree(path)
+        else:
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+    sync_folder(folder)

@@ -38,16 +38,28 @@ class Staging:
         found = read_journal(self.folder / JOURNAL_NAME)
         if found is None or not found.pieces or not self.model.is_dir():
             return None  # nothing was finished, or all was published
-        if found.header.folder != _identity(self.model):
+        if found.header.folder != self.model.stat().st_ino:
             return None  # this is the output that a run replaced before it was killed
-        changed = self._changed(found.header)
+        self._refuse_other_work(found.header)
+        return found if self._files_stand(self.model) else None
+
+    def find_published(self) -> FoundJournal | None:
+        """Return the journal of a run of the same work that was killed after the target had appeared; else None."""
+        found = read_journal(self.folder / JOURNAL_NAME)
+        if found is None or len(found.pieces) != len(self.layout.pieces) or self._changed(found.header):
+            return None
+        if not self.target.is_dir() or found.header.folder != self.target.stat().st_ino:
+            return None
+        return found if self._files_stand(self.target) else None
+
+    def _refuse_other_work(self, begun: JournalHeader) -> None:
+        changed = self._changed(begun)
         if changed:
             got = f"finished pieces of another run, with another {', another '.join(changed)}"
             advice = "Run what was begun, or add --restart to remove the pieces and begin anew."
             raise OutputExistsError(
                 Problem("A run may go on only with what it began with.", got, str(self.target), advice)
             )
-        return found if self._files_stand() else None
 
     def create(self) -> tuple[list[int], Journal]:
         """Make the folder anew: files of full size with their headers, then the journal, all synced."""
@@ -64,7 +76,7 @@ class Staging:
             if self._sync:
                 sync_folder(self.model)
             failpoint("staged")
-            begun = JournalHeader(self._key, __version__, self.layout.digest, _identity(self.model), self._parts)
+            begun = JournalHeader(self._key, __version__, self.layout.digest, self.model.stat().st_ino, self._parts)
             journal = Journal.create(self.folder / JOURNAL_NAME, begun, sync=self._sync)
             if self._sync:
                 sync_folder(self.folder)
@@ -75,12 +87,12 @@ class Staging:
             raise
         return descriptors, journal
 
-    def resume(self, found: FoundJournal) -> tuple[list[int], Journal]:
-        """Open the files that an earlier run left, and its journal behind its last whole line."""
+    def resume(self, found: FoundJournal, folder: Path) -> tuple[list[int], Journal]:
+        """Open the files that an earlier run left in `folder`, and its journal behind its last whole line."""
         descriptors: list[int] = []
         try:
             for name, _, _ in self.layout.files:
-                descriptors.append(os.open(self.model / name, os.O_RDWR))
+                descriptors.append(os.open(folder / name, os.O_RDWR))
             return descriptors, Journal.resume(self.folder / JOURNAL_NAME, found.end, sync=self._sync)
         except BaseException:
             close_all(descriptors)
@@ -109,10 +121,10 @@ class Staging:
         layout = ["layout of the output"] if header.layout != self.layout.digest and not parts else []
         return parts or layout or ["recipe or parent"]
 
-    def _files_stand(self) -> bool:
-        """Say whether every weight file has its size and its header."""
+    def _files_stand(self, folder: Path) -> bool:
+        """Say whether every weight file stands in `folder` with its size and its header."""
         for name, header, size in self.layout.files:
-            file = self.model / name
+            file = folder / name
             if not file.is_file() or file.stat().st_size != size:
                 return False
             with file.open("rb") as stream:
@@ -125,8 +137,3 @@ def close_all(descriptors: list[int]) -> None:
     """Close the files and forget them."""
     while descriptors:
         os.close(descriptors.pop())
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino

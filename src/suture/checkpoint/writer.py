@@ -22,11 +22,12 @@ from suture.checkpoint.lock import OutputLock
 from suture.checkpoint.pieces import PieceKeeper
 from suture.checkpoint.staging import Staging, close_all
 from suture.checkpoint.target import put_in_place, refuse_existing, restore
-from suture.errors import IntegrityError, Problem, SutureError
+from suture.errors import IntegrityError, Problem, ResourceError, SutureError
 
 __all__ = ["CheckpointWriter", "Layout", "TensorSlot", "Unit", "lay_out", "refuse_existing"]
 
 KEPT = "Finished pieces stay: run the same command again and it goes on."
+JOURNAL_ROOM = 1 << 16  # what is still missing where all weights have their blocks
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -40,7 +41,8 @@ class CheckpointWriter:
 
     On entry: OutputExistsError where the target holds files, another run holds its lock, or pieces of other work stand
     there; ResourceError where the disk is too small. Left without `publish`, finished pieces stay for the next run with
-    the same key, unless `discard` was called; where none is finished, nothing is left.
+    the same key, unless `discard` was called; where none is finished, nothing is left. A run that was killed after its
+    output had appeared goes on as well: everything is `finished`, and `publish` only sweeps.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class CheckpointWriter:
         self._stack = ExitStack()
         self._keeper: PieceKeeper | None = None
         self._sweep = False
+        self._placed = False
 
     def __enter__(self) -> CheckpointWriter:
         with self._stack:
@@ -72,7 +75,6 @@ class CheckpointWriter:
                 self.target.parent.mkdir(parents=True, exist_ok=True)
                 self._stack.enter_context(OutputLock(self.target))
                 restore(self._staging.folder, self.target)
-                refuse_existing(self.target, overwrite=self._overwrite)
                 found = self._find()
                 journal = self._open(found)
             pieces: Mapping[int, Records] = found.pieces if found else {}
@@ -91,8 +93,7 @@ class CheckpointWriter:
                 self._sweep = self._sweep or not keeper.kept
             close_all(self._descriptors)
             if self._sweep:
-                with disk.named_errors(self.target, 0):
-                    self._staging.remove()
+                self._remove_staging(quietly=error is not None)
                 failpoint("after-sweep")
 
     def write(self, slot: TensorSlot, start: int, data: memoryview) -> None:
@@ -136,6 +137,52 @@ class CheckpointWriter:
         if missing:
             must = "Every piece must be written before an output appears."
             raise IntegrityError(Problem(must, f"{missing} of {len(self.layout.pieces)} unwritten", str(self.target)))
+        if not self._placed:
+            self._put_in_place(files)
+        self._placed = self._sweep = True
+        failpoint("after-rename")
+        with disk.named_errors(self.target, 0, "The output is whole, but a power cut may still undo it."):
+            if self._sync:
+                disk.sync_folder(self.target.parent)
+        failpoint("after-parent-sync")
+
+    def _remove_staging(self, *, quietly: bool) -> None:
+        try:
+            self._staging.remove()
+        except OSError as error:
+            if not quietly:
+                cause = os.strerror(error.errno or 0).lower()
+                advice = f"{'The output is whole. ' if self._placed else ''}Remove this folder yourself."
+                problem = Problem("What a run staged must be removed.", cause, str(self._staging.folder), advice)
+                raise ResourceError(problem) from None
+
+    def _find(self) -> FoundJournal | None:
+        """Refuse what may not be replaced; return what an earlier run left that this one goes on with."""
+        found = None if self._restart else self._staging.find_published()
+        self._placed = found is not None
+        if found is None:
+            refuse_existing(self.target, overwrite=self._overwrite)
+            found = None if self._restart else self._staging.find()
+        return found
+
+    def _open(self, found: FoundJournal | None) -> Journal:
+        if found is not None and self._placed:
+            self._descriptors, journal = self._staging.resume(found, self.target)
+            return journal
+        if found is None:
+            self._staging.remove()
+        disk.check_space(self.target.parent, self.layout.nbytes - (self._staging.allocated() if found else 0))
+        try:
+            self._descriptors, journal = (
+                self._staging.resume(found, self._staging.model) if found else self._staging.create()
+            )
+        except BaseException:
+            if found is None:
+                self._staging.remove()
+            raise
+        return journal
+
+    def _put_in_place(self, files: Mapping[str, bytes]) -> None:
         with disk.named_errors(self.target, sum(map(len, files.values())), KEPT):
             failpoint("before-small-files")
             self._write_small(files)
@@ -146,30 +193,6 @@ class CheckpointWriter:
                 disk.sync_folder(self._staging.model)
             failpoint("before-rename")
             put_in_place(self._staging.model, self.target, overwrite=self._overwrite)
-        self._sweep = True
-        failpoint("after-rename")
-        with disk.named_errors(self.target, 0, "The output is whole, but a power cut may still undo it."):
-            if self._sync:
-                disk.sync_folder(self.target.parent)
-        failpoint("after-parent-sync")
-
-    def _find(self) -> FoundJournal | None:
-        if self._restart:
-            self._staging.remove()
-            return None
-        return self._staging.find()
-
-    def _open(self, found: FoundJournal | None) -> Journal:
-        if found is None:
-            self._staging.remove()
-        disk.check_space(self.target.parent, self.layout.nbytes - (self._staging.allocated() if found else 0))
-        try:
-            self._descriptors, journal = self._staging.resume(found) if found else self._staging.create()
-        except BaseException:
-            if found is None:
-                self._staging.remove()
-            raise
-        return journal
 
     def _write_small(self, files: Mapping[str, bytes]) -> None:
         for name, content in self.layout.small_files(files).items():
@@ -188,4 +211,5 @@ class CheckpointWriter:
             raise keeper.failure
 
     def _named(self, error: OSError) -> SutureError:
-        return disk.named(error, self.target, self.layout.nbytes - self._staging.allocated(), KEPT)
+        needed = max(self.layout.nbytes - self._staging.allocated(), JOURNAL_ROOM)
+        return disk.named(error, self.target, needed, KEPT)

@@ -13,8 +13,10 @@ from suture.cli.extract_lora import extract_lora
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
+from suture.cli.recipe import app as recipe
 from suture.cli.study import app as study
 from suture.cli.study import report
+from suture.cli.verify import verify
 
 app = typer.Typer(
     name="suture",
@@ -24,8 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, calibrate, adapt, compare, report, digest, methods):
+for verb in (plan, merge, calibrate, adapt, compare, report, digest, verify, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.command(name="extract-lora")(extract_lora)
 app.add_typer(study, name="study")
+app.add_typer(recipe, name="recipe")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from suture.cli.recipe import COMPAT, RANDOM_SEED, SHARD_SIZE, read
+
 ONLINE = typer.Option("--online", help="Fetch hub ids that are not in the local cache.")
 ALLOWED = ("nonfinite", "overflow", "underflow")
 
@@ -24,6 +26,9 @@ def merge(
     ] = False,
     allow: Annotated[list[str] | None, typer.Option(help="Let pass: nonfinite, overflow, underflow.")] = None,
     online: Annotated[bool, ONLINE] = False,
+    compat: Annotated[bool, COMPAT] = False,
+    shard_size: Annotated[str | None, SHARD_SIZE] = None,
+    seed: Annotated[int | None, RANDOM_SEED] = None,
 ) -> None:
     """Merge models as RECIPE says into the folder OUT."""
     from suture.checkpoint.writer import refuse_existing
@@ -33,13 +38,12 @@ def merge(
     from suture.merge import execute
     from suture.merge.backend import choose_backend
     from suture.plan import make_plan
-    from suture.recipe import load_recipe
 
     must = f"What is allowed must be one of {', '.join(ALLOWED)}."
     refuse(UsageError, [Problem(must, f'"{word}"', "--allow") for word in allow or () if word not in ALLOWED])
     if not overwrite:
         refuse_existing(out)
-    plan = make_plan(load_recipe(recipe), online=online)
+    plan = make_plan(read(recipe, compat=compat, shard_size=shard_size, seed=seed), online=online)
     for note in plan.notes:
         console().print(f"note: {note}", highlight=False, markup=False)
     with progress():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from suture.cli.merge import ONLINE
+from suture.cli.recipe import COMPAT, read
 
 if TYPE_CHECKING:
     from suture.plan import Plan
@@ -19,13 +20,13 @@ def plan(
     recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON, every tensor named.")] = False,
     online: Annotated[bool, ONLINE] = False,
+    compat: Annotated[bool, COMPAT] = False,
 ) -> None:
     """Check RECIPE against its models' headers and show what a merge would do; no weight is read."""
     from suture.cli.console import console
     from suture.plan import make_plan
-    from suture.recipe import load_recipe
 
-    found = make_plan(load_recipe(recipe), online=online)
+    found = make_plan(read(recipe, compat=compat), online=online)
     if as_json:
         typer.echo(json.dumps(_described(found), indent=1))
         return
@@ -37,7 +38,7 @@ def plan(
     table.add_column("role")
     table.add_column("tensors", justify="right")
     table.add_column("bytes", justify="right")
-    for index, (name, checkpoint) in enumerate(zip(found.recipe.inputs, found.checkpoints, strict=True)):
+    for index, (name, checkpoint) in enumerate(zip(found.models, found.checkpoints, strict=False)):
         size = sum(info.nbytes for info in checkpoint.tensors.values())
         table.add_row(name, _role(found, index, name), str(len(checkpoint.tensors)), decimal(size))
     console().print(table)

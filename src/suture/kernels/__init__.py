@@ -7,11 +7,30 @@ without fused multiply-add, so the bits do not depend on the processor, on block
     stored       stored bits <-> float32, rounding
     span         weighted sums and Gram matrices
     fused        sum, round, store and measure the realised coefficient in one loop
-    elementwise  masks, selections, elections
+    groups       the same of each row or column
+    select       exact selection by magnitude
+    ranks        ranks in rows
+    random       keyed masks
+    elect        sign election
+    active       which models differ from the base at all
+    elementwise  what else elementwise methods ask for
 """
 
-from suture.kernels.elementwise import empty_like, l1_distance, nearswap, thinned
+from suture.kernels.active import active_counts, active_means
+from suture.kernels.elect import elected, empty_rows
+from suture.kernels.elementwise import empty_like, importances, l1_distances, nearswap, variances
 from suture.kernels.fused import finish
+from suture.kernels.groups import gram_groups, weighted_groups
+from suture.kernels.random import thinned, thinned_by_rank
+from suture.kernels.select import (
+    coarse_counts,
+    equal_count,
+    high_counts,
+    kept_by_rank,
+    kept_by_score,
+    low_counts,
+    place_of,
+)
 from suture.kernels.span import gram_segment, weighted_sum
 from suture.kernels.stored import count_nonfinite, count_vanished, narrow, widen
 from suture.numerics.anchor import SEGMENT
@@ -19,16 +38,32 @@ from suture.numerics.keys import random_key
 
 __all__ = [
     "SEGMENT",
+    "active_counts",
+    "active_means",
+    "coarse_counts",
     "count_nonfinite",
     "count_vanished",
+    "elected",
     "empty_like",
+    "empty_rows",
+    "equal_count",
     "finish",
+    "gram_groups",
     "gram_segment",
-    "l1_distance",
+    "high_counts",
+    "importances",
+    "kept_by_rank",
+    "kept_by_score",
+    "l1_distances",
+    "low_counts",
     "narrow",
     "nearswap",
+    "place_of",
     "random_key",
     "thinned",
+    "thinned_by_rank",
+    "variances",
+    "weighted_groups",
     "weighted_sum",
     "widen",
 ]

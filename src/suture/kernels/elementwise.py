@@ -1,13 +1,13 @@
-"""Steps of elementwise methods: keyed masks, distances, nearswap."""
+"""Steps of elementwise methods: distances, nearswap, variances, importances."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from suture.kernels.compile import LANES, Floats, Sums, compiled
 from suture.kernels.span import added, with_term
-from suture.kernels.stored import draw
-from suture.numerics.keys import keep_threshold
 
 
 def empty_like(block: Floats) -> Floats:
@@ -15,35 +15,25 @@ def empty_like(block: Floats) -> Floats:
     return np.empty_like(block)
 
 
-def thinned(values: Floats, base: Floats, key: np.uint64, start: int, density: float) -> Floats:
-    """`values` where a draw keeps the element (probability `density`, index `start + i`), `base` elsewhere."""
-    out = np.empty_like(values)
-    _thin(values, base, key, np.uint64(start), keep_threshold(density), out)
-    return out
+def l1_distances(x: Floats, kept: Floats, base: Floats) -> tuple[float, float]:
+    """Sums of |x - base| and of |kept - base| over one segment: differences in fp32, sums in fp64 (64 lanes)."""
+    whole, left = _l1(x, kept, base)
+    return float(whole), float(left)
 
 
 @compiled
-def _thin(values: Floats, base: Floats, key: np.uint64, start: np.uint64, threshold: np.uint64, out: Floats) -> None:
-    for i in range(out.size):
-        kept = (draw(key, start + np.uint64(i)) >> np.uint64(11)) < threshold
-        out[i] = values[i] if kept else base[i]
-
-
-def l1_distance(x: Floats, y: Floats) -> float:
-    """Sum of |x - y| over one segment: differences in fp32, the sum in fp64 (64 lanes)."""
-    return float(_l1(x, y)[0])
-
-
-@compiled
-def _l1(x: Floats, y: Floats) -> Sums:
-    lanes = np.zeros(LANES)
+def _l1(x: Floats, kept: Floats, base: Floats) -> Sums:
+    whole, left = np.zeros(LANES), np.zeros(LANES)
     full = x.size - x.size % LANES
     for i in range(0, full, LANES):
+        u, v, b = x[i : i + LANES], kept[i : i + LANES], base[i : i + LANES]
         for lane in range(LANES):
-            lanes[lane] += np.float64(abs(np.float32(x[i + lane] - y[i + lane])))
+            whole[lane] += np.float64(abs(np.float32(u[lane] - b[lane])))
+            left[lane] += np.float64(abs(np.float32(v[lane] - b[lane])))
     for lane in range(x.size - full):
-        lanes[lane] += np.float64(abs(np.float32(x[full + lane] - y[full + lane])))
-    return added((lanes,))
+        whole[lane] += np.float64(abs(np.float32(x[full + lane] - base[full + lane])))
+        left[lane] += np.float64(abs(np.float32(kept[full + lane] - base[full + lane])))
+    return added((whole, left))
 
 
 def nearswap(base: Floats, x: Floats, threshold: float, out: Floats) -> None:
@@ -58,3 +48,53 @@ def _nearswap(base: Floats, x: Floats, threshold: np.float32, floor: np.float32,
         delta = x[i] - base[i]
         weight = threshold / max(abs(delta), floor)
         out[i] = x[i] if weight >= one else with_term(base[i], weight * delta)
+
+
+def variances(base: Floats, models: Sequence[Floats], out: Floats) -> None:
+    """The (population) variance of the differences to the base at each place, differences in fp32, the rest in fp64."""
+    _vary(base, np.stack(models), out)
+
+
+@compiled
+def _vary(base: Floats, models: Floats, out: Floats) -> None:
+    count = np.float64(models.shape[0])
+    for i in range(base.size):
+        mean, variance = np.float64(0), np.float64(0)
+        for model in range(models.shape[0]):
+            mean += np.float64(models[model, i] - base[i])
+        mean /= count
+        for model in range(models.shape[0]):
+            delta = np.float64(models[model, i] - base[i]) - mean
+            variance += delta * delta
+        out[i] = np.float32(variance / count)
+
+
+def importances(x: Floats, base: Floats, columns: int, out: Floats) -> None:
+    """|x - base| KL(p | q), p and q the softmax of its row in `x` and `base`, plus 1e-8; softmax and KL in fp64."""
+    if columns:
+        shape = (-1, columns)
+        _weigh(x.reshape(shape), base.reshape(shape), out.reshape(shape))
+
+
+@compiled
+def _weigh(x: Floats, base: Floats, out: Floats) -> None:
+    p, q = np.empty(x.shape[1]), np.empty(x.shape[1])
+    for row in range(x.shape[0]):
+        _softmax(x[row], p)
+        _softmax(base[row], q)
+        divergence = 0.0
+        for i in range(p.size):
+            if p[i] != q[i]:
+                divergence += p[i] * np.log(p[i] / q[i])
+        for i in range(p.size):
+            out[row, i] = np.float32(np.float64(abs(x[row, i] - base[row, i])) * max(divergence, 0.0))
+
+
+@compiled
+def _softmax(row: Floats, out: Sums) -> None:
+    top, total = row.max(), 0.0
+    for i in range(row.size):
+        out[i] = np.exp(np.float64(row[i] - top))
+        total += out[i]
+    for i in range(row.size):
+        out[i] = out[i] / total + 1e-8

@@ -28,9 +28,12 @@ from suture.methods.gram import Gram
 from suture.methods.registry import Blocks, ElementwiseMethod, MatrixMethod, SpanMethod
 from suture.methods.shapes import Block, Reduction, Sums
 from suture.numerics.keys import model_keys
-from suture.plan import TensorJob
+from suture.plan import StagedInput, TensorJob
 
 Floats = NDArray[np.float32]
+Part = NDArray[Any]
+"""What one segment gives: float64 sums, or int64 counts."""
+
 STRETCH = 1 << 22
 """Elements of one task of a pass; the end is moved to a segment's where segments hold whole rows."""
 
@@ -49,11 +52,11 @@ class Pass:
 
     stretches: tuple[Stretch, ...]
     segment: int
-    measure: Callable[[Blocks], list[Sums]]
-    conclude: Callable[[list[list[Sums]]], None]
+    measure: Callable[[Blocks], list[Part]]
+    conclude: Callable[[list[list[Part]]], None]
     apart: tuple[bool, ...] = ()
     """For each measured array: whether counts too are kept by segment. Sums always are, since their order matters."""
-    raw: Callable[[Sequence[NDArray[Any]]], list[Sums]] | None = None
+    raw: Callable[[Sequence[NDArray[Any]]], list[Part]] | None = None
     """The same from stored bits, where a kernel can."""
 
 
@@ -73,16 +76,17 @@ class Evaluation:
         self._whole: Floats | None = None
         self._found: dict[str, Any] = {}
         self._opened = threading.local()
-        self._passes = self._plan_passes() if self.elements else iter(())
+        self._stages = {i: self._stage(given) for i, given in enumerate(job.inputs) if isinstance(given, StagedInput)}
+        self._passes = self._plan_passes() if self.elements and job.action == "merge" else iter(())
         self.current = next(self._passes, None)
 
     # --- what the scheduler drives -----------------------------------------------------------------------------
 
-    def measure(self, stretch: Stretch, desk: Desk) -> list[list[Sums]]:
+    def measure(self, stretch: Stretch, desk: Desk) -> list[list[Part]]:
         """The parts of one stretch of the current pass: for each measured array those of its segments, in order."""
         this = self.current
         assert this is not None
-        parts: list[list[Sums]] = []
+        parts: list[list[Part]] = []
         for start in range(stretch.start, stretch.start + stretch.count, this.segment):
             count = min(this.segment, stretch.start + stretch.count - start)
             found = this.raw(self.read_raw(start, count, desk)) if this.raw else None
@@ -98,7 +102,7 @@ class Evaluation:
                     so_far[0] = so_far[0] + part
         return parts
 
-    def conclude(self, parts: Sequence[list[list[Sums]]]) -> None:
+    def conclude(self, parts: Sequence[list[list[Part]]]) -> None:
         """End the current pass with the parts of all its stretches, in order, and go to the next."""
         assert self.current is not None
         together = [[part for stretch in parts for part in stretch[i]] for i in range(len(parts[0]) if parts else 0)]
@@ -151,7 +155,15 @@ class Evaluation:
         self._source(index, given).read_f32(start, out)
         return self.backend.given(out)
 
+    def _stage(self, given: StagedInput) -> OpenSource:
+        from suture.merge.staged import StagedSource  # it evaluates, in its turn
+
+        return StagedSource(given, self.reader_of, self.backend)
+
     def _source(self, index: int, given: Input) -> OpenSource:
+        """An open source: one for all threads where it is a stage, else one a thread."""
+        if isinstance(given, StagedInput):
+            return self._stages[index]
         if not hasattr(self._opened, "sources"):
             self._opened.sources = {}
         if index not in self._opened.sources:
@@ -223,7 +235,7 @@ class Evaluation:
             self.coefficients = method.weights(None, count, **arguments)
             return
 
-        def settle(parts: list[list[Sums]]) -> None:
+        def settle(parts: list[list[Part]]) -> None:
             gram = Gram(_added(parts[0]), 0)
             self.coefficients = method.weights(gram, count, **arguments)
             self.arc = method.takes_arc(gram) if method.takes_arc is not None else None
@@ -247,7 +259,7 @@ class Evaluation:
     def _group_pass(self, method: SpanMethod, group: str) -> Iterator[Pass]:
         segment = self.columns * max(1, -(-kernels.SEGMENT // max(self.columns, 1)))
 
-        def settle(parts: list[list[Sums]]) -> None:
+        def settle(parts: list[list[Part]]) -> None:
             grams = np.concatenate(parts[0]) if group == "row" else _added(parts[0])
             weights = method.weights(Gram(grams, 0), len(self.job.inputs), **self.job.arguments)
             self._rows = np.stack(np.broadcast_arrays(*weights), axis=-1)
@@ -267,10 +279,10 @@ class Evaluation:
             yield self._wave_pass(wave, segment, arguments)
 
     def _wave_pass(self, wave: tuple[Reduction, ...], segment: int, arguments: Mapping[str, Any]) -> Pass:
-        def measure(blocks: Blocks) -> list[Sums]:
+        def measure(blocks: Blocks) -> list[Part]:
             return [r.measure(self.backend.steps, blocks, self._found, **arguments) for r in wave]
 
-        def settle(parts: list[list[Sums]]) -> None:
+        def settle(parts: list[list[Part]]) -> None:
             named = {reduction.name: part for reduction, part in zip(wave, parts, strict=True)}
             self._found = self._found | conclude(wave, named, self._found, self.elements, arguments)
 
@@ -281,12 +293,12 @@ class Evaluation:
         """One pass that gathers whole tensors, as one stretch: what a matrix method holds, its plan has said."""
         whole = [np.empty(self.elements, np.float32) for _ in self.job.inputs]
 
-        def gather(blocks: Blocks) -> list[Sums]:
+        def gather(blocks: Blocks) -> list[Part]:
             for tensor, block in zip(whole, blocks.inputs, strict=True):
                 tensor[blocks.start : blocks.start + len(block)] = self.backend.host(block)
             return []
 
-        def settle(parts: list[list[Sums]]) -> None:
+        def settle(parts: list[list[Part]]) -> None:
             shaped = [tensor.reshape(self.job.shape) for tensor in whole]
             extra: dict[str, Any] = {}
             if method.info.information != "none":
@@ -308,12 +320,12 @@ class Evaluation:
         return tuple(Stretch(start, min(step, self.elements - start)) for start in range(0, self.elements, step))
 
 
-def _raw_gram(raws: Sequence[NDArray[Any]]) -> list[Sums]:
+def _raw_gram(raws: Sequence[NDArray[Any]]) -> list[Part]:
     square, mixed, delta = gram_pair(raws[0], raws[1])
     return [np.array([[square, mixed], [mixed, delta]])]
 
 
-def _added(parts: Sequence[Sums]) -> Sums:
+def _added(parts: Sequence[Part]) -> Part:
     total = parts[0]
     for part in parts[1:]:
         total = total + part

@@ -78,7 +78,7 @@ def numeric_problems(plan: Plan, records: Mapping[str, TensorRecords], allow: Co
 
 
 def _not_finite(plan: Plan, job: TensorJob, index: int, count: int) -> Problem:
-    where = f"{plan.recipe.inputs[job.models[index]]}, {job.name}"
+    where = f"{plan.models[job.models[index]]}, {job.name}"
     return Problem("Weights must be finite.", f"{count} NaN or infinite values", where)
 
 
@@ -123,9 +123,7 @@ def make_manifest(
         method=plan.recipe.merge_method,
         recipe=plan.recipe.model_dump(exclude_defaults=True, mode="json"),
         donor=plan.donor,
-        inputs=tuple(
-            InputModel(name, inputs[i] if inputs is not None else None) for i, name in enumerate(plan.recipe.inputs)
-        ),
+        inputs=tuple(InputModel(name, inputs[i] if inputs is not None else None) for i, name in enumerate(plan.inputs)),
         weights_digest=digest,
         tokenizer_digest=tokenizer,
         rounding=plan.recipe.rounding,
@@ -133,6 +131,7 @@ def make_manifest(
         realised=_realised(plan, records),
         arc_tensors=sum(arcs) if arcs else None,
         tensors=entries,
+        dropped={name: found for name, found in plan.left_out.items() if found},
         notes=plan.notes,
         seconds=seconds,
     )
@@ -150,12 +149,12 @@ def _realised(plan: Plan, records: Mapping[str, TensorRecords]) -> Realised | No
     if plan.roles is None or not merged:
         return None
     nominal, realised = shares(np.sum([records[job.name].sums for job in merged], axis=0))
-    names = plan.recipe.inputs
+    names = plan.models
     return Realised(names[plan.roles.general], names[plan.roles.clinical], nominal, realised)
 
 
 def shares(sums: NDArray[np.float64]) -> tuple[float | None, float | None]:
-    """Return (nominal, realised) coefficients from the three sums; None where the two parents are the same."""
-    if not sums[0] > 0:
+    """Return (nominal, realised) coefficients from the three sums; None where the parents are equal or not finite."""
+    if not (sums[0] > 0 and np.isfinite(sums).all()):
         return None, None
     return float(sums[1] / sums[0]), float((sums[1] + sums[2]) / sums[0])

@@ -33,9 +33,6 @@ from suture.merge.schedule import OpenTensor, Schedule
 from suture.merge.unit import FUSED_BLOCK, Record, Sink, UnitWork
 from suture.plan import Plan
 
-UNFINISHED = frozenset({"nonfinite", "overflow", "underflow"})
-"""Findings that are refused unless they are allowed."""
-
 
 class _StagingSink:
     """Writes into the staging files of a checkpoint."""
@@ -88,9 +85,9 @@ def execute(
         for reader in readers:
             reader.check_unchanged()
         donor = plan.checkpoints[plan.donor_index]
-        files = donor_files(donor.path, donor.config, plan.out_dtype)
+        files = donor_files(donor.path, plan.config, plan.out_dtype) | dict(plan.files)
         seconds = time.perf_counter() - started
-        manifest = make_manifest(plan, records, inputs, tokenizer_digest(donor.path), seconds)
+        manifest = make_manifest(plan, records, inputs, tokenizer_digest(donor.path, plan.files), seconds)
         writer.publish({**files, MANIFEST_NAME: manifest.to_json()})
     return manifest
 
@@ -133,8 +130,7 @@ def _run(
 
         def done(unit: Unit, record: Record) -> None:
             records[unit.name].add(unit, record)
-            if record["overflow"] == 0 and not any(record["not_finite"]):
-                writer.done(unit.index, record)
+            writer.done(unit.index, record)
             advance(unit.count * widths[unit.name])
 
         advance(sum(plan.layout.units[i].count * widths[plan.layout.units[i].name] for i in writer.finished))

@@ -15,6 +15,7 @@ from suture.methods.gram import Gram
 from suture.methods.shapes import (
     Block,
     Blocks,
+    Counts,
     ElementwiseMethod,
     MatrixMethod,
     Method,
@@ -75,9 +76,12 @@ def _as_blocks(
 
 def segment_length(method: ElementwiseMethod, columns: int, params: Mapping[str, Any], segment: int) -> int:
     """Elements of one segment of the method's reductions: SEGMENT, or as many whole rows as reach it."""
-    if not method.whole_rows(**params) or columns == 0:
-        return segment
-    return columns * -(-segment // columns)
+    return row_stretch(columns, segment) if method.whole_rows(**params) else segment
+
+
+def row_stretch(columns: int, segment: int) -> int:
+    """Elements of as many whole rows as reach one segment."""
+    return columns * -(-segment // columns) if columns else segment
 
 
 def conclusions(
@@ -90,10 +94,11 @@ def conclusions(
     """What the method's reductions conclude, by name; `segments` makes one pass over the tensor, in order."""
     found: dict[str, Any] = {}
     for wave in waves(method.statistics(**params)):
-        parts: dict[str, list[Sums]] = {reduction.name: [] for reduction in wave}
-        for blocks in segments():
+        parts: dict[str, list[Sums | Counts]] = {reduction.name: [] for reduction in wave if reduction.needed(found)}
+        for blocks in segments() if parts else ():
             for reduction in wave:
-                parts[reduction.name].append(reduction.measure(backend, blocks, found, **params))
+                if reduction.name in parts:
+                    parts[reduction.name].append(reduction.measure(backend, blocks, found, **params))
         found |= conclude(wave, parts, found, elements, params)
     return found
 
@@ -112,15 +117,15 @@ def waves(reductions: Sequence[Reduction]) -> Iterator[tuple[Reduction, ...]]:
 
 def conclude(
     wave: Sequence[Reduction],
-    parts: Mapping[str, Sequence[Sums]],
+    parts: Mapping[str, Sequence[Sums | Counts]],
     found: Mapping[str, Any],
     elements: int,
     params: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the reductions of one pass conclude from their segments' parts, in order."""
+    """What the reductions of one pass conclude from their segments' parts, in order; without parts where not needed."""
     return {
         reduction.name: reduction.conclude(
-            np.stack(parts[reduction.name]) if reduction.by == "segment" else _added(parts[reduction.name]),
+            _together(reduction, parts[reduction.name]) if reduction.name in parts else None,
             found,
             elements=elements,
             **params,
@@ -129,18 +134,32 @@ def conclude(
     }
 
 
+def _together(reduction: Reduction, parts: Sequence[Sums | Counts]) -> Any:
+    return np.stack(parts) if reduction.by == "segment" else _added(parts)
+
+
 def _span(
     method: SpanMethod, whole: Blocks, shape: tuple[int, ...], params: Mapping[str, Any], backend: Steps, out: Block
 ) -> None:
     count = len(whole.inputs)
-    group = method.group(**params) if len(shape) > 1 else "tensor"
+    group = method.group(**params) if len(shape) > 1 and whole.elements else "tensor"
     if group == "tensor":
         gram = _gram(whole, backend) if method.needs_gram else None
         backend.weighted_sum(whole.inputs, method.weights(gram, count, **params), out)
         return
-    grams = backend.gram_groups(whole.inputs, 0, whole.columns, group)
+    grams = grams_of(whole, group, backend)
     coefficients = np.stack(np.broadcast_arrays(*method.weights(Gram(grams, 0), count, **params)), axis=-1)
     backend.weighted_groups(whole.inputs, coefficients, whole.columns, group, 0, out)
+
+
+def grams_of(whole: Blocks, group: str, backend: Steps) -> Sums:
+    """Gram matrices (groups, n, n): of stretches of rows that reach SEGMENT, joined (rows) or added (columns)."""
+    parts = [
+        backend.gram_groups(part.inputs, 0, whole.columns, group)
+        for part in _segments(whole, row_stretch(whole.columns, backend.SEGMENT))
+    ]
+    joined: Sums = np.concatenate(parts) if group == "row" else _added(parts)
+    return joined
 
 
 def _gram(blocks: Blocks, backend: Steps) -> Gram:
@@ -159,5 +178,5 @@ def _segments(blocks: Blocks, length: int) -> Iterator[Blocks]:
         )
 
 
-def _added(parts: Sequence[Sums]) -> Sums:
+def _added(parts: Sequence[Any]) -> Any:
     return reduce(operator.add, parts)

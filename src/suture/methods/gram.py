@@ -47,3 +47,8 @@ class Gram:
     def _root(self, square: Any) -> Any:
         root = np.sqrt(np.maximum(square, 0.0))
         return float(root) if self.matrix.ndim == 2 else root
+
+
+def coefficients(*values: Any) -> tuple[Any, ...]:
+    """Coefficients as a span method gives them: floats where they are single numbers, arrays where one a group."""
+    return tuple(value if np.ndim(value) else float(value) for value in values)

@@ -44,6 +44,11 @@ register(
             max_inputs=None,
             base="none",
             check=zero_sum,
+            tier="core",
+            helps="Fine-tunes of one base that lie in one basin: near an ensemble at the cost of one model "
+            "(Wortsman et al.). The first thing to try, and what the others have to beat.",
+            fails="Models without a common ancestor, and weights far outside [0, 1].",
+            example={"weight": 0.5, "normalize": True},
         ),
         weights,
     )

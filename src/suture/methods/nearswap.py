@@ -30,13 +30,15 @@ register(
             formula="b + w (x - b), w = clip(t / max(|x - b|, 1e-6), 0, 1)",
             deviations="Distances below 1e-6 count as 1e-6, as in the field's reference merger. Anchored at the base: "
             "t = 0 and equal inputs return the base's own bits.",
-            parameters=(
-                Parameter("t", "distance up to which the model is taken", "float", low=0.0, unit="(of a weight)"),
-            ),
+            parameters=(Parameter("t", "distance up to which the model is taken", "float", low=0.0),),
             laws=("identity", "endpoints"),
             min_inputs=2,
             max_inputs=2,
             base="required",
+            tier="compat",
+            helps="No study shows a gain; used to take on only small changes.",
+            fails="Where the other model's skill lies in its large changes.",
+            example={"t": 0.0001},
         ),
         statistics,
         combine,

@@ -26,7 +26,7 @@ class Parameter:
     name: the key in the recipe. meaning: one phrase. default: REQUIRED where the recipe must give it. low, high: the
     range of a number, either end open where said so (infinite ends always are). choices: the words of a choice.
     per_model: one value for each non-base input (for each input where the method has no base). unit: "" where there is
-    none.
+    none. booleans: the choices that false and true stand for in a recipe of the reference merger.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     per_model: bool = False
     unit: str = ""
+    booleans: tuple[str, str] | None = None
 
     @property
     def required(self) -> bool:

@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from suture.errors import Problem, UsageError
 from suture.methods.gram import Gram
 from suture.methods.parameters import REQUIRED, Parameter
+from suture.methods.presets import PRESETS, Preset
 from suture.methods.shapes import (
     Blocks,
     ElementwiseMethod,
@@ -25,6 +26,7 @@ from suture.methods.shapes import (
 
 __all__ = [
     "METHODS",
+    "PRESETS",
     "REQUIRED",
     "Blocks",
     "ElementwiseMethod",
@@ -33,6 +35,7 @@ __all__ = [
     "Method",
     "MethodInfo",
     "Parameter",
+    "Preset",
     "Reduction",
     "SpanMethod",
     "Steps",

@@ -10,7 +10,7 @@ A whole-tensor function follows from each shape (`suture.methods.derived`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -23,6 +23,8 @@ Block: TypeAlias = Any
 """A contiguous one-dimensional float32 array of the backend: numpy's for the kernels, torch's for the numerics."""
 
 Sums: TypeAlias = NDArray[np.float64]
+
+Counts: TypeAlias = NDArray[np.int64]
 
 
 class Steps(Protocol):
@@ -47,11 +49,76 @@ class Steps(Protocol):
     ) -> None:
         """sum_i a_i x_i with a row of `coefficients` (groups, n) for each row or column; `first` row of the blocks."""
 
-    def thinned(self, values: Block, base: Block, key: np.uint64, start: int, density: float) -> Block:
+    def empty_rows(self, block: Block, rows: int) -> Block:
+        """(rows, elements): as many new blocks like `block`."""
+
+    def high_counts(self, x: Block, y: Block) -> Counts:
+        """(2**15,): how many |x - y| have each high part (of 15 bits) of their 31 bits."""
+
+    def low_counts(self, x: Block, y: Block, high: int) -> Counts:
+        """(2**16,): how many |x - y| with that high part have each low part."""
+
+    def coarse_counts(self, x: Block, y: Block, high: int) -> Counts:
+        """(4,): how many have that high part and the low part 0, 2**14, 2 * 2**14, 3 * 2**14."""
+
+    def equal_count(self, x: Block, y: Block, bits: int) -> int:
+        """How many |x - y| have exactly these bits."""
+
+    def place_of(self, x: Block, y: Block, bits: int, count: int) -> int:
+        """The least i such that `count` of the |x - y| before i have exactly these bits."""
+
+    def kept_by_rank(self, x: Block, base: Block, bounds: Sequence[tuple[int, int]], out: Block) -> None:
+        """`x` where |x - base| lies inside the first bound (bits, cut) and outside the second, `base` elsewhere."""
+
+    def thinned(self, values: Block, base: Block, key: np.uint64, start: int, density: float, out: Block) -> None:
         """`values` where a keyed draw keeps the element, `base` elsewhere."""
 
-    def l1_distance(self, x: Block, y: Block) -> float:
-        """Sum of |x - y| over one segment."""
+    def thinned_by_rank(
+        self,
+        values: Block,
+        base: Block,
+        key: np.uint64,
+        start: int,
+        columns: int,
+        density: float,
+        epsilon: float,
+        divided: bool,
+        out: Block,
+    ) -> None:
+        """`values` where a draw of a probability that rises with the rank in the row keeps the element, else `base`."""
+
+    def elected(
+        self,
+        base: Block,
+        kept: Block,
+        weight: Sequence[float],
+        factor: Sequence[float],
+        lambda_: float,
+        normalize: bool,
+        out: Block,
+        ballot: Sequence[float] | None = None,
+    ) -> None:
+        """base + lambda times the sum (mean, when normalised) of the weighted differences of the elected sign."""
+
+    def kept_by_score(self, x: Block, base: Block, score: Block, bound: tuple[int, int], out: Block) -> None:
+        """`x` where the bits of `score` (not negative) lie inside the bound, `base` elsewhere."""
+
+    def variances(self, base: Block, models: Sequence[Block], out: Block) -> None:
+        """The variance of the differences to the base at each place."""
+
+    def importances(self, x: Block, base: Block, columns: int, out: Block) -> None:
+        """|x - base| times the divergence of the softmax of its row from that of the base's."""
+
+    def active_counts(self, base: Block, models: Sequence[Block], epsilon: float) -> Counts:
+        """(2, models): at how many places each model alone, and with others, differs from the base by over epsilon."""
+
+    def active_means(
+        self, base: Block, models: Sequence[Block], epsilon: float, factors: Sequence[float], out: Block
+    ) -> None:
+        """base + the mean of the differences over epsilon; times the model's factor where it is the only one."""
+
+    def l1_distances(self, x: Block, kept: Block, base: Block) -> tuple[float, float]:
+        """Sums of |x - base| and of |kept - base| over one segment."""
 
     def nearswap(self, base: Block, x: Block, threshold: float, out: Block) -> None:
         """The nearswap interpolation."""
@@ -84,10 +151,14 @@ class MethodInfo:
     """The declaration of a method: validation, messages, help, documentation and tests are made from it.
 
     paper: citation with the section that fixes the formula. deviations: where we differ, and why. laws: names of laws
-    in tests/laws that hold. min_inputs, max_inputs: the number of inputs, the base included (None: any). information:
+    in tests/laws that hold. min_inputs, max_inputs: the number of inputs, the base included (None: any). base: whether
+    the first input is one; "optional": where the recipe names one, which is then not counted, and the method tells by
+    the number of its per-model values. information:
     the statistic of `suture calibrate` that each non-base input brings along (fisher: one value an element, of the
     tensor's own shape; gram: of the features that a matrix takes in). check: what is wrong with the parameters taken
-    together (keyed as the method takes them), as sentences.
+    together (keyed as the method takes them), as sentences. tier: core (first in the documentation), compat (known from
+    mergekit), contrib (everything else). helps, fails: when it does according to the literature, in a sentence each.
+    example: values for an example recipe, by the names of the parameters.
     """
 
     name: str
@@ -100,9 +171,13 @@ class MethodInfo:
     laws: tuple[str, ...]
     min_inputs: int
     max_inputs: int | None
-    base: Literal["required", "none"]
+    base: Literal["required", "none", "optional"]
     information: Literal["none", "fisher", "gram"] = "none"
     check: Callable[[Mapping[str, Any]], list[str]] = _nothing_wrong
+    tier: Literal["core", "compat", "contrib"] = "contrib"
+    helps: str = ""
+    fails: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def first_model(self) -> int:
@@ -140,8 +215,12 @@ class SpanMethod:
     group: Callable[..., Group] = _by_tensor
 
 
-def _as_it_is(sums: Sums, found: Mapping[str, Any], **parameters: Any) -> Any:
+def _as_it_is(sums: Sums | Counts | None, found: Mapping[str, Any], **parameters: Any) -> Any:
     return sums
+
+
+def _always(found: Mapping[str, Any]) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +230,21 @@ class Reduction:
     measure(steps, blocks, found, **parameters) gives an array (float64, or int64 for counts), always of the same shape,
     for one segment of SEGMENT elements (of whole rows of at least SEGMENT elements together where the method asks for
     whole rows). Those of all segments are added in order; with by = "segment" they are kept apart, stacked in order
-    along a new first axis. conclude(sums, found, **parameters) makes of them what the method sees under `name`; it also
-    gets elements=, the tensor's number of elements. after: reductions whose conclusions `found` must hold while this
-    one is measured and concluded: they take an earlier pass over the inputs. All that wait for the same ones share one.
+    along a new first axis; with by = "count" they are integers, which may be added in any order and taken of any
+    stretch of whole segments at once. conclude(sums, found, **parameters) makes of them what the method sees under
+    `name`; it also gets elements=, the tensor's number of elements. after: reductions whose conclusions `found` must
+    hold while this one is measured and concluded: they take an earlier pass over the inputs. All that wait for the same
+    ones share one.
+    needed(found): whether it has to be measured, given what the earlier passes found; where not, conclude gets None for
+    the sums.
     """
 
     name: str
-    measure: Callable[..., Sums]
+    measure: Callable[..., Sums | Counts]
     after: tuple[str, ...] = ()
-    by: Literal["sum", "segment"] = "sum"
+    by: Literal["sum", "segment", "count"] = "sum"
     conclude: Callable[..., Any] = _as_it_is
+    needed: Callable[[Mapping[str, Any]], bool] = _always
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,12 @@ register(
             max_inputs=None,
             base="required",
             check=zero_sum,
+            tier="core",
+            helps="Adding what one fine-tune learnt to another, or taking it away with a negative weight (Ilharco et "
+            "al.); chat vectors and instruction residuals are it.",
+            fails="Many task vectors that disagree, each at full weight: their interference is what TIES and the "
+            "methods after it set out from.",
+            example={"weight": 0.5, "lambda": 1.0},
         ),
         weights,
     )

@@ -1,6 +1,8 @@
 """Keys of all randomness: counter-based, so that no result depends on order, threads or shards.
 
 A draw is `splitmix64(key, index)`: the key names seed, tensor and stream, the index counts elements within the tensor.
+Masks take two draws of 32 bits out of each: that of element i is the low half of splitmix64(key, i // 2) where i is
+even, the high half where it is odd.
 """
 
 from __future__ import annotations
@@ -31,5 +33,5 @@ def model_keys(seed: int, tensor: str, models: int) -> tuple[np.uint64, ...]:
 
 
 def keep_threshold(probability: float) -> np.uint64:
-    """The bound below which the top 53 bits of a draw lie with the given probability (in [0, 1])."""
-    return np.uint64(int(probability * 2.0**53))
+    """The bound below which 32 drawn bits lie with the given probability (in [0, 1])."""
+    return np.uint64(int(probability * 2.0**32))

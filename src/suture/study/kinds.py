@@ -16,7 +16,10 @@ from suture.study import models, scores, texts
 from suture.study.graph import Kind
 from suture.study.texts import digest_files
 
-MERGING = ("kernels", "merge.py", "plan.py", "recipe.py", "methods", "checkpoint", "numerics", "study/models.py")
+MERGING = (
+    *("kernels", "merge", "architecture.py", "plan", "recipe", "methods", "checkpoint", "numerics"),
+    "study/models.py",
+)
 TEXTS = ("data", "tasks", "study/texts.py")
 SCORES = ("evaluate", "tasks", "study/scores.py")
 COMPARING = ("compare", "study/scores.py")

@@ -5,14 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from suture.checkpoint.donor import (
-    choose_donor,
-    donor_files,
-    has_chat_template,
-    template_diff,
-    template_notes,
-    vocabulary_digest,
-)
+from suture.checkpoint.donor import choose_donor, donor_files, has_chat_template, template_notes, vocabulary_digest
 from suture.errors import Problem
 
 
@@ -52,16 +45,6 @@ def test_templates_that_differ_are_told(folders: dict[str, Path]) -> None:
     notes = template_notes("chat", folders)
     assert len(notes) == 2
     assert all("keeps that of chat" in note for note in notes)
-    assert "chat template of plain is missing" in notes[0]
-    assert notes[1].splitlines()[1:] == ["--- chat", "+++ other", "@@ -1 +1 @@", "-a", "+b"]
-
-
-def test_a_diff_of_templates_is_bounded() -> None:
-    one, other = ("\n".join(f"{word} {i} {'x' * 300}" for i in range(90)) for word in ("a", "b"))
-    lines = template_diff(one, other, "one", "other").splitlines()
-    assert len(lines) == 41
-    assert max(map(len, lines)) == 160
-    assert lines[-1] == "... and 143 more lines"
 
 
 def test_files_of_the_donor(folders: dict[str, Path]) -> None:

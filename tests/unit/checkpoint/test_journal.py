@@ -8,7 +8,7 @@ import pytest
 from suture.checkpoint import journal as module
 from suture.checkpoint.journal import FoundJournal, Journal, JournalHeader, read_journal
 
-HEADER = JournalHeader("key", "0.1", "layout", (1, 2), {"recipe": "r"})
+HEADER = JournalHeader("key", "0.1", "layout", 12, {"recipe": "r"})
 
 
 def write(file: Path, *pieces: int, sync: bool = True) -> None:

@@ -87,7 +87,7 @@ def test_a_coefficient_out_of_range(
         f"merge_method: slerp\nbase_model: {general}\nmodels: [{{model: {clinical}}}]\nparameters: {{t: 1.5}}\n"
     )
     code, err = _fails(capsys, "merge", path, tmp_path / "out")
-    assert (code, err) == (2, "error: parameters.t: t must be a float in [0, 1]. Got 1.5.\n")
+    assert (code, err) == (2, f"error: {path}, line 4, parameters.t: t must be a float in [0, 1]. Got 1.5.\n")
     assert not (tmp_path / "out").exists()
 
 

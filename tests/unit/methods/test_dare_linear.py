@@ -8,16 +8,19 @@ import pytest
 
 from suture import kernels
 from suture.methods.dare_linear import factors
+from suture.methods.task_vectors import ratios
 
 Merge = Callable[..., list[Any]]
 BASE, X, Y = [[1.0] * 4] * 4, [[3.0] * 4] * 4, [[1.0, 1.0, 5.0, 5.0]] * 4
-GIVEN: dict[str, Any] = {"lambda_": 1.0, "normalize": False, "rescale": "expectation"}
+GIVEN: dict[str, Any] = {"lambda_": 1.0, "normalize": False, "rescale": "expectation", "int8_mask": False}
 
 
 def kept(model: int, density: float) -> Any:
     """Which of the 16 elements the draws keep, for the tensor "w" under seed 0."""
+    out = np.empty(16, np.float32)
     ones, zeros = np.ones(16, np.float32), np.zeros(16, np.float32)
-    return kernels.thinned(ones, zeros, kernels.random_key(0, "w", model), 0, density).reshape(4, 4)
+    kernels.thinned(ones, zeros, kernels.random_key(0, "w", model), 0, density, out)
+    return out.reshape(4, 4)
 
 
 def test_kept_elements_are_doubled_at_density_one_half(merge: Merge) -> None:
@@ -38,5 +41,14 @@ def test_l1_keeps_the_norm_of_the_task_vector(merge: Merge) -> None:
 
 
 def test_factors() -> None:
-    assert factors({}, (0.5, 0.25)) == [2, 4]
-    assert factors({"l1": np.array([[6.0, 1.0, 0.0], [2.0, 0.0, 0.0]])}, (0.5, 0.5, 0.5)) == [3, 1, 1]
+    assert factors(density=(0.5, 0.25), rescale="expectation") == [2, 4]
+    assert factors(density=(0.5, 0.25), rescale="none") == [1, 1]
+    assert ratios(np.array([[6.0, 1.0, 0.0], [2.0, 0.0, 0.0]])) == [3, 1, 1]
+
+
+def test_only_those_of_the_elected_sign_are_summed(merge: Merge) -> None:
+    """dare_ties: 3 - 1 votes up by 2 and Z down by 4 where both are kept; each alone elsewhere."""
+    z = [[-3.0] * 4] * 4
+    up, down = kept(0, 0.5), kept(1, 0.25)
+    expected = np.where(up * 4 + down * -16 >= 0, 1 + 4 * up, 1 - 16 * down)
+    assert merge("dare_ties", BASE, X, z, weight=(1.0, 1.0), density=(0.5, 0.25), **GIVEN) == expected.tolist()

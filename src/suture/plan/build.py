@@ -1,0 +1,282 @@
+"""The plan of a recipe: its stages first, each a model whose tensors are jobs, then the recipe itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from blake3 import blake3
+
+from suture.checkpoint.chat import chat_template_of, template_files
+from suture.checkpoint.donor import choose_donor, template_notes
+from suture.checkpoint.header import Checkpoint
+from suture.checkpoint.layout import lay_out
+from suture.checkpoint.source import Input
+from suture.errors import IncompatibleError, Problem, refuse
+from suture.plan.arguments import Arguments
+from suture.plan.jobs import FLOATS, NAMES, Plan, Roles, StagedInput, TensorJob
+from suture.plan.models import (
+    Model,
+    collect,
+    family_problems,
+    read_information,
+    read_models,
+    some,
+    vocabulary_problems,
+)
+from suture.plan.reconcile import reconcile
+from suture.plan.targets import Part, Target, Targets, targets_of
+from suture.recipe import Recipe
+from suture.recipe.order import order_of
+from suture.recipe.templates import AUTO
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """One recipe, planned: what a stage or a plan is made of."""
+
+    jobs: tuple[TensorJob, ...]
+    config: Mapping[str, Any]
+    donor: Model
+    notes: tuple[str, ...]
+
+
+def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
+    """Read the headers of all models of `recipe` and return the plan.
+
+    Raises BadInputError for models that are missing or malformed, IncompatibleError for models that do not fit: tensors
+    that one lacks, shapes, vocabularies, architectures, layers; in both cases all problems together.
+    """
+    recipes = (*recipe.stages, recipe)
+    stages = [str(stage.name) for stage in recipe.stages]
+    used = [name for one in (recipe, *recipe.stages) for name in one.inputs if name not in stages]
+    references = list(dict.fromkeys(used))
+    models, checkpoints = read_models(references, online=online)
+    files = _information_files(recipes)
+    information = dict(zip(files, collect(files, read_information), strict=True))
+    reconciled = reconcile(models, checkpoints, _donor_among(recipe, models, references))
+    models = dict(reconciled.models)
+    names = (*references, *stages)
+    roles = _roles(recipe)
+    for index, stage in enumerate(recipe.stages):
+        merged = _merge(stage, models, information, None)
+        models[str(stage.name)] = _as_model(stage, merged, len(references) + index)
+    merged = _merge(recipe, models, information, roles)
+    layout = lay_out([(job.name, job.dtype, job.shape) for job in merged.jobs], recipe.max_shard_bytes)
+    at = Roles(names.index(roles[0]), names.index(roles[1])) if roles is not None else None
+    return Plan(
+        recipe=recipe,
+        checkpoints=(*checkpoints, *information.values()),
+        inputs=(*references, *files),
+        models=names,
+        donor=merged.donor.name,
+        donor_index=merged.donor.checkpoint,
+        config=merged.config,
+        files=_files(recipe, merged.donor, [models[name] for name in recipe.inputs]),
+        jobs=merged.jobs,
+        layout=layout,
+        roles=at,
+        notes=(*recipe.notes, *reconciled.notes, *merged.notes),
+        dropped=reconciled.dropped,
+        digest=_digest(recipe, merged.jobs, merged.donor.name),
+    )
+
+
+def _donor_among(recipe: Recipe, models: Mapping[str, Model], references: Sequence[str]) -> int:
+    """Position of the donor among the references; 0 where the rule is silent, which is refused later."""
+    folders = {name: models[name].folder for name in recipe.inputs if name in models}
+    chosen = choose_donor(recipe.general, recipe.base_model, folders) if folders else references[0]
+    return references.index(chosen) if isinstance(chosen, str) and chosen in references else 0
+
+
+def _merge(
+    recipe: Recipe, models: Mapping[str, Model], information: Mapping[str, Checkpoint], roles: tuple[str, str] | None
+) -> _Merged:
+    """Plan one recipe whose models are all known. Raises IncompatibleError with all problems."""
+    used = [models[name] for name in recipe.inputs]
+    folders = {model.name: model.folder for model in used}
+    chosen = choose_donor(recipe.general, recipe.base_model, folders)
+    donor = used[0] if isinstance(chosen, Problem) else models[chosen]
+    info = recipe.method.info
+    parts = [
+        Part(number, section, order, tuple(models[placed.entry.model] for placed in order.inputs))
+        for number, section in enumerate(recipe.sections)
+        for order in [order_of(info, section)]
+    ]
+    problems = [*family_problems(used), *vocabulary_problems(recipe, used)]
+    targets = targets_of(parts, donor)
+    problems += [*targets.problems, *_shape_problems(targets.all, parts)]
+    if isinstance(chosen, Problem) and recipe.name is None:
+        problems.append(chosen)
+    refuse(IncompatibleError, problems)
+    jobs, notes = _jobs(recipe, parts, targets, donor, information, roles)
+    kept = template_notes(donor.name, folders) if recipe.chat_template is None else ()
+    return _Merged(jobs, targets.config, donor, (*notes, *kept))
+
+
+def _jobs(
+    recipe: Recipe,
+    parts: Sequence[Part],
+    targets: Targets,
+    donor: Model,
+    information: Mapping[str, Checkpoint],
+    roles: tuple[str, str] | None,
+) -> tuple[tuple[TensorJob, ...], tuple[str, ...]]:
+    method = recipe.method
+    arguments = Arguments(method.info, parts)
+    by_number = {part.number: part for part in parts}
+    at_roles = {part.number: _roles_among(part.models, roles) for part in parts}
+    jobs: list[TensorJob] = []
+    problems: list[Problem] = []
+    for target in targets.all:
+        part = by_number[target.section]
+        inputs = tuple(model.tensors[name] for model, name in zip(part.models, target.sources, strict=True))
+        models = tuple(model.index for model in part.models)
+        first = inputs[0]
+        if any(given.dtype not in NAMES for given in inputs):
+            jobs.append(_copy(recipe, target, inputs, models, donor))
+            continue
+        shape = first.shape
+        own = {given.dtype for given in inputs}
+        written = FLOATS[recipe.written_dtype] if recipe.written_dtype else own.pop() if len(own) == 1 else "F32"
+        extra = _information(part, target, inputs, information, problems)
+        found = arguments.at(target)
+        role = at_roles[target.section]
+        jobs.append(TensorJob(target.name, "merge", written, shape, inputs, method, found, models, role, extra))
+    problems += arguments.problems()
+    unmatched = list(arguments.unmatched(targets.all))
+    if not recipe.lenient:
+        advice = "Write a part of their names, or remove the entry."
+        problems += [
+            Problem("A filter must match a tensor.", f"'{text}', which matches none", place, advice)
+            for place, text in unmatched
+        ]
+    refuse(IncompatibleError, problems)
+    notes = tuple(f"{place}: the filter '{text}' matches no tensor and is ignored" for place, text in unmatched)
+    return tuple(jobs), notes
+
+
+def _copy(
+    recipe: Recipe, target: Target, inputs: tuple[Input, ...], models: tuple[int, ...], donor: Model
+) -> TensorJob:
+    """A tensor that cannot be averaged; what stages only hand on is compared with all that they read."""
+    flat: list[tuple[Input, int]] = []
+    for one, model in zip(inputs, models, strict=True):
+        if isinstance(one, StagedInput) and one.job.action == "copy":
+            flat += zip(one.job.inputs, one.job.models, strict=True)
+        else:
+            flat.append((one, model))
+    source = next((at for at, (_, model) in enumerate(flat) if model == donor.index), 0)
+    first = flat[source][0]
+    return TensorJob(
+        target.name,
+        "copy",
+        first.dtype,
+        first.shape,
+        tuple(given for given, _ in flat),
+        recipe.method,
+        {},
+        tuple(model for _, model in flat),
+        source=source,
+    )
+
+
+def _information(
+    part: Part,
+    target: Target,
+    inputs: Sequence[Input],
+    files: Mapping[str, Checkpoint],
+    problems: list[Problem],
+) -> tuple[Input, ...]:
+    """The information tensors of one target: for each model that has parameters of its own, or for none."""
+    first = int(part.order.has_base)
+    found: list[Input | None] = []
+    for placed, name in zip(part.order.models, target.sources[first:], strict=True):
+        file = placed.entry.information
+        found.append(files[file].tensors.get(name) if file is not None else None)
+    present = [given for given in found if given is not None]
+    if len(present) not in (0, len(found)):
+        must = "Information of a tensor must stand in every model's file, or in none."
+        problems.append(Problem(must, f"{len(present)} of {len(found)}", target.name))
+        return ()
+    return tuple(present)
+
+
+def _shape_problems(targets: Sequence[Target], parts: Sequence[Part]) -> list[Problem]:
+    by_number = {part.number: part for part in parts}
+    reshaped: dict[tuple[str, str], list[str]] = {}
+    for target in targets:
+        part = by_number[target.section]
+        given = [(m, m.tensors[n]) for m, n in zip(part.models, target.sources, strict=True) if n in m.tensors]
+        if not given or len({one.shape for _, one in given}) == 1:
+            continue
+        name, shape = given[0][0].name, given[0][1].shape
+        for model, one in given[1:]:
+            if one.shape != shape:
+                said = f"'{target.name}' {list(one.shape)} instead of {list(shape)}"
+                reshaped.setdefault((name, model.name), []).append(said)
+    return [
+        Problem(f"Shapes must be those of {first}.", f"{len(found)} others: {some(found)}", name)
+        for (first, name), found in reshaped.items()
+    ]
+
+
+def _as_model(stage: Recipe, merged: _Merged, index: int) -> Model:
+    """The result of a stage as a model of later ones. A stage that names its dtype hands on what it would write."""
+    rounding: Literal["none", "nearest", "stochastic"] = stage.rounding if stage.written_dtype else "none"
+    tensors: dict[str, Input] = {job.name: StagedInput(job, rounding, stage.seed) for job in merged.jobs}
+    donor = merged.donor
+    return Model(str(stage.name), index, tensors, merged.config, donor.folder, donor.checkpoint)
+
+
+def _information_files(recipes: Sequence[Recipe]) -> list[str]:
+    found = [e.information for recipe in recipes for section in recipe.sections for e in section.entries]
+    return list(dict.fromkeys(file for file in found if file is not None))
+
+
+def _roles(recipe: Recipe) -> tuple[str, str] | None:
+    """Return general and clinical: as named, else first and second of exactly two models."""
+    names = _merged_names(recipe)
+    if recipe.general is not None and recipe.clinical is not None:
+        return recipe.general, recipe.clinical
+    if len(names) != 2:
+        return None
+    first, second = names
+    if recipe.general == second or recipe.clinical == first:
+        return second, first
+    return first, second
+
+
+def _merged_names(recipe: Recipe) -> list[str]:
+    info = recipe.method.info
+    names = [placed.entry.model for section in recipe.sections for placed in order_of(info, section).inputs]
+    return list(dict.fromkeys(names))
+
+
+def _roles_among(models: Sequence[Model], roles: tuple[str, str] | None) -> Roles | None:
+    names = [model.name for model in models]
+    if roles is None or roles[0] not in names or roles[1] not in names:
+        return None
+    return Roles(names.index(roles[0]), names.index(roles[1]))
+
+
+def _files(recipe: Recipe, donor: Model, models: Sequence[Model]) -> dict[str, bytes]:
+    """The small files that replace the donor's: the chat template, where the recipe asks for one."""
+    template = recipe.tokenizer_request.chat_template
+    if template is None:
+        return {}
+    if template == AUTO:
+        found = [text for model in models if (text := chat_template_of(model.folder))]
+        template = max(found, key=found.count) if found else None
+    return {} if template is None else template_files(donor.folder, template)
+
+
+def _digest(recipe: Recipe, jobs: Sequence[TensorJob], donor: str) -> str:
+    described = {
+        "recipe": recipe.model_dump(mode="json"),
+        "donor": donor,
+        "jobs": [job.describe() for job in jobs],
+    }
+    return blake3(json.dumps(described, sort_keys=True).encode()).hexdigest()
