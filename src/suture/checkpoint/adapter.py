@@ -6,7 +6,6 @@ module's path + `lora_A.weight`, `lora_B.weight`, ...; a tensor named after a mo
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +15,11 @@ from types import MappingProxyType
 from typing import Any
 
 from suture.checkpoint.adapted import Adapted, Shifted
-from suture.checkpoint.header import Checkpoint, TensorInfo, read_header
+from suture.checkpoint.folder import PICKLE_ADVICE, inside, read_small
+from suture.checkpoint.header import Checkpoint, TensorInfo, read_header, stamp
 from suture.checkpoint.opened import FLOAT_DTYPES
 from suture.checkpoint.source import Input
+from suture.checkpoint.strict_json import StrictJsonError, parse_object
 from suture.errors import BadInputError, IncompatibleError, Problem, refuse
 
 CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
@@ -81,11 +82,13 @@ def read_adapter(folder: Path) -> Checkpoint:
     if not file.is_file():
         pickles = [name for name in ("adapter_model.bin", "adapter_model.pt") if (folder / name).is_file()]
         got = f"a pickle ({pickles[0]})" if pickles else "none"
-        advice = "Pickles are never opened: save it where you trust it, with safe_serialization." if pickles else ""
+        advice = PICKLE_ADVICE if pickles else "Check the path."
         problems.append(Problem(f"An adapter must hold {WEIGHTS_NAME}.", got, where, advice))
     refuse(BadInputError, problems)
+    file = inside(folder, WEIGHTS_NAME)
+    before = stamp(file.stat())
     tensors = {info.name: info for info in read_header(file)}
-    return Checkpoint(folder, MappingProxyType(tensors), MappingProxyType(config), (file,))
+    return Checkpoint(folder, MappingProxyType(tensors), MappingProxyType(config), (file,), (before,))
 
 
 def apply_adapter(tensors: Mapping[str, Input], adapter: Checkpoint) -> dict[str, Input]:
@@ -249,16 +252,13 @@ def _advice(path: str) -> str:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    file = folder / CONFIG_NAME
-    if not file.is_file():
+    if not (folder / CONFIG_NAME).is_file():
         raise BadInputError(Problem(f"An adapter must hold {CONFIG_NAME}.", "none", str(folder), "Check the path."))
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise BadInputError(Problem(f"{CONFIG_NAME} must be a JSON object.", "unreadable JSON", str(file))) from None
-    if not isinstance(config, dict):
-        raise BadInputError(Problem(f"{CONFIG_NAME} must be a JSON object.", type(config).__name__, str(file)))
-    return config
+        return parse_object(read_small(folder, CONFIG_NAME), constants=True)
+    except StrictJsonError as error:
+        where = str(folder / CONFIG_NAME)
+        raise BadInputError(Problem(f"{CONFIG_NAME} must be a JSON object.", str(error), where)) from None
 
 
 def _kind_problems(config: Mapping[str, Any], where: str) -> Iterator[Problem]:

@@ -78,13 +78,13 @@ def mapped(row_map: RowMap, inputs: Sequence[Input]) -> Input:
     inputs: the same tensor of every model, in the order that the map numbers them.
     """
     own = inputs[row_map.own]
-    if row_map.is_identity(own.shape[_axis(own)]):
+    if row_map.is_identity(own.shape[vocabulary_axis(own)]):
         return own
     return Rows(tuple(inputs), row_map, row_map.digest)
 
 
-def _axis(given: Input) -> int:
-    """The axis of the vocabulary: the first, or the last of a bias that is stored as one row."""
+def vocabulary_axis(given: Input) -> int:
+    """Return the axis of the vocabulary: the first, or the last of a bias that is stored as one row."""
     return len(given.shape) - 1 if len(given.shape) == 2 and given.shape[0] == 1 else 0
 
 
@@ -108,7 +108,7 @@ class Rows:
     @property
     def shape(self) -> tuple[int, ...]:
         """The tensor's shape with the output's rows."""
-        rows, axis, shape = self.row_map.model.size, _axis(self.own), self.own.shape
+        rows, axis, shape = self.row_map.model.size, vocabulary_axis(self.own), self.own.shape
         return (*shape[:axis], rows, *shape[axis + 1 :])
 
     @property
@@ -125,7 +125,7 @@ class Rows:
     @property
     def width(self) -> int:
         """Elements of one row."""
-        return math.prod(self.own.shape) // self.own.shape[_axis(self.own)]
+        return math.prod(self.own.shape) // self.own.shape[vocabulary_axis(self.own)]
 
     def open(self, reader_of: ReaderOf) -> OpenSource:
         """Make it readable."""

@@ -49,7 +49,7 @@ def union_files(output: OutputVocabulary, folders: Mapping[str, Path]) -> dict[s
     for token in output.new:
         if token.token in flags or listed:
             raw["added_tokens"] = [*(raw.get("added_tokens") or []), _added(token.token, token.id, flags)]
-    settings = read_json(folder / SETTINGS_NAME)
+    settings = read_json(folder, SETTINGS_NAME)
     settings.pop("auto_map", None)
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     decoder = settings.get("added_tokens_decoder")
@@ -58,7 +58,7 @@ def union_files(output: OutputVocabulary, folders: Mapping[str, Path]) -> dict[s
             if token.token in flags or listed:
                 entry = _added(token.token, token.id, flags)
                 decoder[str(entry.pop("id"))] = entry
-    return {TOKENIZER_NAME: _bytes(raw), SETTINGS_NAME: _bytes(settings)}
+    return {TOKENIZER_NAME: json_bytes(raw), SETTINGS_NAME: json_bytes(settings)}
 
 
 def _flags(output: OutputVocabulary, folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
@@ -114,7 +114,7 @@ def resized(config: Mapping[str, Any], before: int, rows: int) -> dict[str, Any]
 def stop_tokens(folder: Path) -> tuple[int, ...]:
     """Return the ids that end an answer of the model in `folder`: of generation_config.json, else of config.json."""
     for name in (GENERATION_NAME, "config.json"):
-        raw = read_json(folder / name)
+        raw = read_json(folder, name)
         inner = raw.get("text_config")
         found = raw.get("eos_token_id", inner.get("eos_token_id") if isinstance(inner, dict) else None)
         ids = found if isinstance(found, list) else [found]
@@ -139,9 +139,10 @@ def stop_token_note(folder: Path, vocabulary: Vocabulary) -> str | None:
 
 def generation_file(folder: Path, donor: Vocabulary, output: OutputVocabulary) -> dict[str, bytes]:
     """Return generation_config.json of the donor in the output's ids; nothing where the donor has none."""
-    raw = read_json(folder / GENERATION_NAME)
-    return {GENERATION_NAME: _bytes(remapped_ids(raw, donor, output))} if raw else {}
+    raw = read_json(folder, GENERATION_NAME)
+    return {GENERATION_NAME: json_bytes(remapped_ids(raw, donor, output))} if raw else {}
 
 
-def _bytes(content: Mapping[str, Any]) -> bytes:
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """JSON as transformers writes it."""
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

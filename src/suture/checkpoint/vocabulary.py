@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from suture.checkpoint.folder import read_small
+from suture.checkpoint.strict_json import StrictJsonError, parse_object
 from suture.errors import BadInputError, IncompatibleError, Problem, refuse
 
 TOKENIZER_NAME, SETTINGS_NAME, GENERATION_NAME = "tokenizer.json", "tokenizer_config.json", "generation_config.json"
@@ -76,32 +77,29 @@ def read_vocabulary(name: str, folder: Path, rows: int) -> Vocabulary:
 
 def read_tokenizer(folder: Path) -> dict[str, Any]:
     """Return the parsed tokenizer.json of a folder. Raises BadInputError where there is none."""
-    file = folder / TOKENIZER_NAME
-    if not file.is_file():
+    if not (folder / TOKENIZER_NAME).is_file():
+        must = "A model of another vocabulary must hold tokenizer.json."
         advice = "Save its tokenizer with transformers (use_fast=True) into the folder."
-        raise BadInputError(
-            Problem("A model of another vocabulary must hold tokenizer.json.", "none", str(folder), advice)
-        )
-    found = read_json(file)
-    if not found:
-        raise BadInputError(Problem("tokenizer.json must be a JSON object.", "another content", str(file)))
-    return found
+        raise BadInputError(Problem(must, "none", str(folder), advice))
+    return read_json(folder, TOKENIZER_NAME)
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty where there is no file, or no object in it."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Return the JSON object in a small file of a folder; empty without the file. Raises BadInputError for others."""
+    if not (folder / name).is_file():
         return {}
-    return found if isinstance(found, dict) else {}
+    try:
+        return parse_object(read_small(folder, name), constants=True)
+    except StrictJsonError as error:
+        must = "The file must be one JSON object with unique keys."
+        raise BadInputError(Problem(must, str(error), str(folder / name), "Fetch it again.")) from None
 
 
 def _roles(folder: Path) -> dict[str, str]:
     found = {}
     for role in SPECIAL_ROLES:
         for name in (SETTINGS_NAME, "special_tokens_map.json"):
-            value = read_json(folder / name).get(role)
+            value = read_json(folder, name).get(role)
             content = value.get("content") if isinstance(value, dict) else value
             if isinstance(content, str) and role not in found:
                 found[role] = content
@@ -120,9 +118,9 @@ def require_same(vocabularies: Sequence[Vocabulary]) -> None:
     for other in vocabularies[1:]:
         if same_vocabulary(first, other):
             continue
-        differing = sorted(
-            {token for token, row in first.ids.items() ^ other.ids.items()}, key=lambda t: (first.ids.get(t, -1), t)
-        )
+        only = [token for token in other.ids if token not in first.ids]
+        lost = [token for token, row in first.ids.items() if other.ids.get(token) != row]
+        differing = sorted(only, key=other.ids.__getitem__) + sorted(lost, key=first.ids.__getitem__)
         moved = [token for token in differing if token in first.ids and token in other.ids]
         some = ", ".join(repr(token[:40]) for token in differing[:SHOWN])
         more = f" and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""

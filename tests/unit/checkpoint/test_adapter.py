@@ -255,7 +255,7 @@ def test_pickles_and_missing_files(tmp_path: Path) -> None:
         read_adapter(folder)
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 1}')
     (folder / "adapter_model.bin").write_bytes(b"PK")
-    with pytest.raises(BadInputError, match="a pickle"):
+    with pytest.raises(BadInputError, match="Pickles are never opened"):
         read_adapter(folder)
 
 

@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 
 from suture.checkpoint.header import read_checkpoint
 from suture.checkpoint.opened import reading
-from suture.checkpoint.token_plan import OutputVocabulary, plan_vocabulary
-from suture.checkpoint.token_rows import mapped
-from suture.checkpoint.untrained import UntrainedRow, find_untrained, summaries, with_trained_rows
-from suture.checkpoint.vocabulary import Vocabulary, read_vocabulary
+from suture.checkpoint.token_merge import TokenModel, one_vocabulary
+from suture.checkpoint.token_plan import plan_vocabulary
+from suture.checkpoint.untrained import UntrainedRow, find_untrained, summaries
+from suture.checkpoint.vocabulary import Vocabulary
 from suture.merge import execute
 from suture.plan import make_plan
 from suture.recipe import parse_recipe
@@ -105,10 +105,6 @@ def test_nothing_where_all_or_none_trained(tmp_path: Path) -> None:
     assert found(tmp_path, {"a": CLINICAL, "b": CLINICAL}, donor="a") == ()
 
 
-def output_of(vocabularies: list[Vocabulary]) -> OutputVocabulary:
-    return plan_vocabulary(Asked(), vocabularies, giver=vocabularies[0].name)
-
-
 @pytest.fixture
 def stopping_pair(tmp_path: Path) -> tuple[Path, Path]:
     """An instruct model whose head row of <|im_end|> is built so that it stops after the prompt, and a clinical one of
@@ -153,20 +149,15 @@ def test_a_merge_stops_as_its_instruct_parent_does(stopping_pair: tuple[Path, Pa
     )
     plan = make_plan(parse_recipe(text))
     execute(plan, tmp_path / "plain", workers=1)
-    names = [str(instruct), str(clinical)]
-    rows = plan.checkpoints[0].config["vocab_size"]
-    vocabularies = [read_vocabulary(name, Path(name), rows) for name in names]
-    output = output_of(vocabularies)
-    jobs = []
-    for job in plan.jobs:
-        if job.name == "lm_head.weight":
-            with reading(*plan.checkpoints) as reader_of:
-                untrained = find_untrained(job.name, job.inputs, vocabularies, output, reader_of, donor=plan.donor)
-            maps = with_trained_rows(output.maps, vocabularies, untrained)
-            job = replace(job, inputs=tuple(mapped(found, job.inputs) for found in maps))
-        jobs.append(job)
+    models = [TokenModel(n, Path(n), c.tensors) for n, c in zip(plan.recipe.inputs, plan.checkpoints, strict=True)]
+    tensors = ["lm_head.weight", "model.embed_tokens.weight"]
+    with reading(*plan.checkpoints) as reader_of:
+        one = one_vocabulary(Asked(), models, tensors, reader_of, donor=plan.donor)
+    jobs = [replace(job, inputs=tuple(given[job.name] for given in one.tensors)) for job in plan.jobs]
     execute(replace(plan, jobs=tuple(jobs)), tmp_path / "merged", workers=1)
+    untrained = [row for row in one.untrained if row.tensor == "lm_head.weight"]
 
+    assert one.files(plan.donor, {}) == ({}, ())
     assert {row.token for row in untrained} == {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}
     assert answer(instruct)[0] == 2
     assert answer(tmp_path / "merged") == [2]

@@ -121,7 +121,7 @@ def test_the_same_by_content_not_by_size(pair: Pair, tmp_path: Path) -> None:
     assert len(a.ids) == len(b.ids)
     with pytest.raises(IncompatibleError) as error:
         require_same([a, b, a])
-    assert "6 other tokens (2 of them at another id): '<new>', 'xx', 'x', 'y', 'xy', '<e>'" in str(error.value)
+    assert "6 other tokens (2 of them at another id): 'xx', '<new>', 'x', 'y', 'xy', '<e>'" in str(error.value)
 
 
 def test_added_tokens_and_pieces_count_alike(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_stop_tokens(pair: Pair) -> None:
     ("content", "words"),
     [
         (None, "must hold tokenizer.json"),
-        ("[]", "JSON object"),
+        ("[]", "a JSON list"),
         ('{"model": {"vocab": {"x": "1"}}}', "map tokens to ids"),
         ('{"model": {"vocab": {"x": 1, "y": 1}}}', "one token"),
     ],
