@@ -1,9 +1,7 @@
-"""Difference of two models -> PEFT adapter: each matrix by a truncated, randomised singular value decomposition.
+"""Difference of two models -> PEFT adapter: each matrix by a truncated singular value decomposition.
 
-Halko, Martinsson & Tropp, SIAM Review 53 (2011), algorithms 4.4 and 5.1: a Gaussian sketch with OVERSAMPLING more
-columns than the rank, POWER_STEPS power iterations with re-orthogonalisation; exact where the rank is half the full
-one or more. The singular values are split evenly between both factors. One matrix is in memory at a time: its
-difference in fp32, its sketch, and a block of a model.
+The singular values are split evenly between both factors. One matrix is in memory at a time: its difference in fp32,
+its sketch, and a block of a model.
 """
 
 from __future__ import annotations
@@ -11,13 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from suture import events
 from suture.checkpoint.adapter import CONFIG_NAME, PREFIX, WEIGHTS_NAME
@@ -27,18 +23,13 @@ from suture.checkpoint.source import ReaderOf
 from suture.checkpoint.spool import Spool, spooled_folder
 from suture.errors import IncompatibleError, NumericError, Problem, UsageError, refuse
 from suture.numerics.keys import random_key
+from suture.numerics.truncated import Matrix, decompose
 
-OVERSAMPLING = 10
-POWER_STEPS = 2
-FIRST_RANK = 16
-ROUNDING = 1e-6
-"""Relative error of an energy that comes from singular values in fp32."""
 REPORT_NAME = "extraction.json"
 SHOWN = 8
 
 _EMBEDDING = re.compile(r"(^|\.)(embed_tokens|tok_embeddings|word_embeddings|wte|wpe|embed_in|shared)$")
 _FAN_IN_FAN_OUT = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer")
-Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +180,7 @@ class _Work:
     def _factor(self, module: str, difference: Matrix, norm: float, spool: Spool) -> None:
         """Keep the factors of one matrix."""
         key = random_key(self.seed, f"{module}.weight", "sketch")
-        left, values, right = decompose(difference, norm, self.extent, key)
+        left, values, right = decompose(difference, norm, key, rank=self.extent.rank, energy=self.extent.energy)
         roots = np.sqrt(values)
         rows, columns = left * roots, roots[:, None] * right  # difference ~ rows @ columns
         embedding = _EMBEDDING.search(module) is not None
@@ -257,53 +248,6 @@ class _Work:
         return (json.dumps(content, indent=2) + "\n").encode()
 
 
-def decompose(difference: Matrix, norm: float, extent: Extent, key: np.uint64) -> tuple[Matrix, Matrix, Matrix]:
-    """Return left (m, k), singular values (k,), right (k, n) of a matrix (m, n) whose Frobenius norm is `norm`.
-
-    k is the extent's rank, or the least that holds its energy. key: of the Gaussian sketch; drawn by numpy's Philox.
-    """
-    full = min(difference.shape)
-    most = min(full, extent.rank) if extent.rank is not None else full
-    for width in _widths(most, extent.energy is not None):
-        exact = 2 * width >= full
-        left, values, right = _exact(difference) if exact else _sketched(difference, width, key)
-        energies = np.cumsum(values.astype(np.float64) ** 2) / norm**2
-        wanted = math.inf if extent.energy is None else extent.energy
-        enough = int(np.searchsorted(energies, wanted * (1 - ROUNDING))) + 1
-        if enough <= min(len(values), most) or width >= most or exact:
-            # what is zero to fp32's precision is no direction
-            real = int(np.count_nonzero(values > values[0] * np.finfo(np.float32).eps))
-            kept = max(1, min(enough, most, real))
-            return left[:, :kept], values[:kept], right[:kept]
-    raise AssertionError("unreachable: the last width is the whole")
-
-
-def _widths(most: int, growing: bool) -> Iterator[int]:
-    """Ranks to try: the whole where a rank is asked for; doubling from FIRST_RANK where an energy is."""
-    width = FIRST_RANK
-    while growing and width < most:
-        yield width
-        width *= 2
-    yield most
-
-
-def _exact(matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
-    left, values, right = np.linalg.svd(matrix, full_matrices=False)
-    return left, values, right
-
-
-def _sketched(matrix: Matrix, rank: int, key: np.uint64) -> tuple[Matrix, Matrix, Matrix]:
-    generator = np.random.Generator(np.random.Philox(key=int(key)))
-    columns = min(rank + OVERSAMPLING, min(matrix.shape))
-    sketch = generator.standard_normal((matrix.shape[1], columns), dtype=np.float32)
-    basis = np.linalg.qr(matrix @ sketch)[0]
-    for _ in range(POWER_STEPS):
-        other = np.linalg.qr(matrix.T @ basis)[0]
-        basis = np.linalg.qr(matrix @ other)[0]
-    inner, values, right = np.linalg.svd(basis.T @ matrix, full_matrices=False)
-    return (basis @ inner)[:, :rank], values[:rank], right[:rank]
-
-
 def _difference(mine: TensorInfo, other: TensorInfo, reader_of: ReaderOf) -> Matrix:
     found = np.empty(mine.elements, np.float32)
     open_input(mine, reader_of).read_f32(0, found)
@@ -323,6 +267,6 @@ def _bytes_of(info: TensorInfo, reader_of: ReaderOf) -> bytes:
     return bytes(data)
 
 
-def lowest(matrices: Sequence[Extracted], count: int = 5) -> list[Any]:
+def lowest(matrices: Sequence[Extracted], count: int = 5) -> list[Extracted]:
     """The matrices of which the least energy is kept."""
     return sorted(matrices, key=lambda m: m.energy)[:count]

@@ -1,63 +1,18 @@
-"""Statistics of a model on texts, written as tensors under the model's names: what merges by evidence weigh with.
-
-gram: for the weight (out, in) of a linear layer, the mean of x x^T over the layer's inputs x at all tokens, (in, in):
-what RegMean and activation-informed merging take. fisher: for every parameter, the mean over the texts of the squared
-gradient of the text's log-likelihood (the empirical Fisher of the labels given, diagonal).
-
-The model is in memory; accumulators are bounded: what does not fit the budget waits for another pass over the texts.
-No text, token or loss is ever logged; the file is private, for statistics of few texts tell about them.
-"""
+"""What is measured: Grams of the inputs of linear layers, squared gradients of parameters; in groups that fit."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from blake3 import blake3
-
-from suture import events
 from suture.checkpoint.adapter import TensorNames
-from suture.checkpoint.disk import check_space
-from suture.checkpoint.header import read_checkpoint
-from suture.checkpoint.spool import Spool, spooled_file
-from suture.errors import BadInputError, NumericError, Problem, refuse
+from suture.checkpoint.spool import Spool
+from suture.errors import NumericError, Problem
 
-Statistic = Literal["gram", "fisher"]
-STATISTICS: tuple[Statistic, ...] = ("gram", "fisher")
 PROBE = 8
-SHOWN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """length: tokens of a text that are read, the rest is cut. memory: bytes for accumulators. fields: of each line of
-    the file, joined by a newline. dtype, device: as torch names them.
-    """
-
-    length: int = 1024
-    memory: int = 4 << 30
-    fields: tuple[str, ...] = ("text",)
-    dtype: str = "float32"
-    device: str = "cpu"
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What was measured. tensors: how many. left_out: parameters without a statistic, by name in memory. passes: over
-    the texts. nbytes: of the file.
-    """
-
-    statistic: Statistic
-    texts: int
-    tokens: int
-    tensors: int
-    left_out: tuple[str, ...]
-    passes: int
-    nbytes: int
+"""Tokens of the pass that finds which layers see the same inputs."""
 
 
 @dataclass(frozen=True)
@@ -72,79 +27,6 @@ class Share:
     modules: tuple[str, ...]
     elements: int
     known: bool = True
-
-
-def read_texts(file: Path, fields: Sequence[str]) -> list[str]:
-    """Read one text a line of a JSON-lines file. Raises BadInputError naming lines, never their content."""
-    if not file.is_file():
-        raise BadInputError(
-            Problem("Texts must be a file of JSON lines.", "no such file", str(file), "Check the path.")
-        )
-    texts: list[str] = []
-    problems: list[Problem] = []
-    for number, line in enumerate(file.read_bytes().splitlines(), 1):
-        if not line.strip():
-            continue
-        where = f"{file}, line {number}"
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            problems.append(Problem("A line must be a JSON object.", "unreadable JSON", where))
-            continue
-        parts = [entry.get(field) if isinstance(entry, dict) else None for field in fields]
-        if not all(isinstance(part, str) for part in parts):
-            lacking = [repr(f) for f, part in zip(fields, parts, strict=True) if not isinstance(part, str)]
-            got = f"no text under {', '.join(lacking)}"
-            problems.append(Problem("A line must hold the fields asked for.", got, where, "Name them with --field."))
-            continue
-        texts.append("\n".join(str(part) for part in parts))
-    if not texts and not problems:
-        problems.append(Problem("There must be texts.", "an empty file", str(file)))
-    refuse(BadInputError, problems[:SHOWN])
-    return texts
-
-
-def calibrate(
-    model: Path,
-    data: Path,
-    out: Path,
-    statistic: Statistic,
-    settings: Settings,
-    *,
-    announce: Callable[[int, int], None] = lambda nbytes, passes: None,
-) -> Calibration:
-    """Measure `statistic` of the model in folder `model` on the texts of `data`; write it to the new file `out`.
-
-    announce: called with the bytes to be written and the number of passes, before the first one.
-    Raises BadInputError for the model's or the texts' files, OutputExistsError, ResourceError where the disk is too
-    small, NumericError where a statistic is not finite.
-    """
-    texts = read_texts(data, settings.fields)
-    checkpoint = read_checkpoint(model)
-    with spooled_file(out) as spool:
-        from suture.checkpoint.load import load_model
-
-        loaded, tokenizer = load_model(model, dtype=settings.dtype, device=settings.device)
-        rows = _token_rows(tokenizer, texts, settings, data)
-        names = TensorNames(checkpoint.tensors)
-        measure = _Gram(loaded, rows) if statistic == "gram" else _Fisher(loaded, rows)
-        shares, left_out = measure.shares(names)
-        nbytes = sum(4 * share.elements * len(share.names) for share in shares)
-        check_space(out.parent, 2 * nbytes)
-        groups = list(grouped(shares, settings.memory, measure.width))
-        announce(nbytes, len(groups))
-        with events.track(f"calibrate {statistic}", len(groups) * len(rows), "texts") as advance:
-            for group in groups:
-                measure.group(group, spool, lambda: advance(1))
-        tokens = sum(len(row) for row in rows)
-        spool.metadata |= {
-            "statistic": statistic,
-            "texts": str(len(rows)),
-            "tokens": str(tokens),
-            "data": blake3(data.read_bytes()).hexdigest(),
-        }
-    count = sum(len(share.names) for share in shares)
-    return Calibration(statistic, len(rows), tokens, count, tuple(left_out), len(groups), nbytes)
 
 
 def grouped(shares: Sequence[Share], memory: int, width: int) -> Iterator[list[Share]]:
@@ -162,25 +44,11 @@ def grouped(shares: Sequence[Share], memory: int, width: int) -> Iterator[list[S
         yield group
 
 
-def _token_rows(tokenizer: Any, texts: Sequence[str], settings: Settings, data: Path) -> list[Any]:
-    import torch
-
-    rows = []
-    problems = []
-    for number, text in enumerate(texts, 1):
-        ids = tokenizer(text, truncation=True, max_length=settings.length)["input_ids"]
-        if len(ids) < 2:
-            problems.append(Problem("A text must have 2 tokens or more.", f"{len(ids)} in text {number}", str(data)))
-        rows.append(torch.tensor(ids, device=settings.device))
-    refuse(BadInputError, problems[:SHOWN])
-    return rows
-
-
 class _Stop(Exception):  # noqa: N818 -- no error: it ends a forward pass of which nothing more is needed
     """Everything that this pass is for has been seen."""
 
 
-class _Gram:
+class GramMeasure:
     """Grams of the inputs of linear layers: products in the model's dtype but at least fp32, sums in fp64."""
 
     width = 8
@@ -265,7 +133,7 @@ class _Gram:
             self._model(row[None], use_cache=False)
 
 
-class _Fisher:
+class FisherMeasure:
     """Squared gradients of parameters, summed in fp32; only a group's parameters have gradients at a time."""
 
     width = 8  # the sum and the gradient, fp32 each
@@ -314,13 +182,3 @@ def _write(spool: Spool, share: Share, values: Any) -> None:
     array = values.float().numpy()
     for name in share.names:
         spool.add(name, array)
-
-
-def described(found: Calibration) -> Mapping[str, str]:
-    """What the command tells, by what it is."""
-    left = ", ".join(found.left_out[:SHOWN]) + (" ..." if len(found.left_out) > SHOWN else "")
-    return {
-        "texts": f"{found.texts}, {found.tokens:,} tokens",
-        "tensors": str(found.tensors),
-        **({"without a statistic": left} if found.left_out else {}),
-    }

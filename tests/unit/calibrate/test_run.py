@@ -14,7 +14,9 @@ import transformers
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from suture.calibrate import Settings, Share, calibrate, grouped, read_texts
+from suture.calibrate import Settings, calibrate
+from suture.calibrate.measures import Share, grouped
+from suture.calibrate.texts import read_texts
 from suture.checkpoint.header import read_header
 from suture.cli import main
 from suture.errors import BadInputError, OutputExistsError
