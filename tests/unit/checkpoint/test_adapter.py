@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from suture.checkpoint.header import Checkpoint, TensorInfo, read_checkpoint
 from suture.checkpoint.opened import blocks_of, open_input, reading
 from suture.checkpoint.source import Source, elements_of
 from suture.errors import BadInputError, IncompatibleError
+from suture.merge import execute
+from suture.plan import make_plan
+from suture.recipe import parse_recipe
 
 TOLERANCE = 2e-7  # PEFT sums over the rank in fp32: a few units in the last place of weights around 0.1
 
@@ -273,3 +278,27 @@ def test_modules_in_memory_find_their_tensors(tmp_path: Path, module: str, tenso
     save_adapter(tmp_path, {f"{module}.lora_A.weight": A, f"{module}.lora_B.weight": B})
     _, tensors = opened(tmp_path)
     assert [name for name, given in tensors.items() if not isinstance(given, TensorInfo)] == [tensor]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["lora", "dora", "saved modules"])
+def test_an_adapter_merges_in_the_engine(kind: str, tmp_path: Path) -> None:
+    merged = adapt(tmp_path, *KINDS[kind]).state_dict()
+    shutil.copytree(tmp_path / "base", tmp_path / "same")
+    plan = make_plan(
+        parse_recipe(
+            f"merge_method: linear\ngeneral: {tmp_path / 'base'}\nparameters: {{weight: 0.5}}\n"
+            f"models: [{{model: {tmp_path / 'base'}}}, {{model: {tmp_path / 'same'}}}]\n"
+        )
+    )
+    adapter = read_adapter(tmp_path / "adapter")
+    adapted = apply_adapter(plan.checkpoints[1].tensors, adapter)
+    jobs = tuple(replace(job, inputs=(job.inputs[0], adapted[job.name])) for job in plan.jobs)
+    checkpoints, inputs = (*plan.checkpoints, adapter), (*plan.inputs, "adapter")
+    plan = replace(plan, jobs=jobs, checkpoints=checkpoints, inputs=inputs)
+    digests = {execute(plan, tmp_path / f"out{n}", workers=n).weights_digest for n in (1, 3)}
+    assert len(digests) == 1
+    base = load_file(tmp_path / "base" / "model.safetensors")
+    for name, tensor in load_file(tmp_path / "out1" / "model.safetensors").items():
+        expected = (base[name].double() + merged[name].double()) / 2
+        np.testing.assert_allclose(tensor.numpy(), expected.numpy(), rtol=2e-6, atol=TOLERANCE, err_msg=name)
