@@ -26,8 +26,8 @@ Why = Literal["zero", "shared", "ancestor"]
 class UntrainedRow:
     """A row that `model` never trained in tensor `tensor`, and `source`, the model whose row stands in for it.
 
-    why: "zero": all zeros. "shared": bit for bit that of another special token. "ancestor": that of the ancestor, where
-    another model's differs.
+    why: "zero": all zeros. "shared": bit for bit that of another special token. "ancestor": a descendant kept the row
+    of the ancestor bit for bit, where another changed it; then the ancestor's own is replaced as well.
     """
 
     tensor: str
@@ -72,7 +72,7 @@ def find_untrained(
         if forebear is not None and forebear in holders and len(reasons) < len(holders):
             old = rows[forebear][token]
             same = [i for i in holders if _equal(rows[i][token], old)]
-            if len(same) < len(holders):
+            if 1 < len(same) < len(holders):  # the ancestor, one that kept its row, and one that changed it
                 for i in same:
                     reasons.setdefault(i, "ancestor")
         trained = [i for i in preferred if i in holders and i not in reasons]

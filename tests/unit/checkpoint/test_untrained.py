@@ -96,6 +96,12 @@ def test_rows_that_are_still_the_ancestors(tmp_path: Path) -> None:
     ]
 
 
+def test_an_ancestor_whose_row_all_changed_keeps_it(tmp_path: Path) -> None:
+    own = [[i + 1.0, i + 2.0] for i in range(5)]
+    rows = {name: [[x + at, y] for x, y in own] for at, name in enumerate(("base", "clinical", "instruct"))}
+    assert found(tmp_path, rows, donor="instruct", ancestor="base") == ()
+
+
 def test_of_several_that_trained_a_row_the_donor_gives_it(tmp_path: Path) -> None:
     rows = {"a": CLINICAL, "b": INSTRUCT, "c": [[1, 2], [5, 5], [7, 7], UNUSED, UNUSED]}
     assert {r.source for r in found(tmp_path, rows, donor="c")} == {"c"}
