@@ -30,6 +30,10 @@ class _Factors:
         self._reader: weakref.ref[TensorReader] | None = None
         self._found: Sums = NONE
 
+    def __reduce__(self) -> tuple[type[_Factors], tuple[()]]:
+        """A copy starts anew: locks and readers stay where they are."""
+        return type(self), ()
+
     def of(self, adapted: Adapted, reader_of: ReaderOf) -> Sums:
         with self._lock:
             reader = reader_of(adapted.b)
@@ -103,7 +107,8 @@ class Adapted:
         add_squares = add_column_squares if self.transposed else add_row_squares
         for start, values in blocks_of(plain, elements_of(self.base)):
             add_squares(values, start, width, sums)
-        factors: Sums = magnitude / np.sqrt(sums)
+        with np.errstate(divide="ignore", invalid="ignore"):  # whoever reads counts what is not finite
+            factors: Sums = magnitude / np.sqrt(sums)
         return factors
 
     def _opened(self, reader_of: ReaderOf, factors: Sums) -> _OpenAdapted:

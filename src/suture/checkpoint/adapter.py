@@ -17,12 +17,14 @@ from suture.checkpoint.adapter_folder import CONFIG_NAME, WEIGHTS_NAME, is_adapt
 from suture.checkpoint.header import Checkpoint, TensorInfo
 from suture.checkpoint.opened import FLOAT_DTYPES
 from suture.checkpoint.source import Input
+from suture.checkpoint.token_rows import identity_map, mapped
 from suture.errors import IncompatibleError, Problem, refuse
 
 __all__ = ["CONFIG_NAME", "PREFIX", "WEIGHTS_NAME", "TensorNames", "apply_adapter", "is_adapter", "read_adapter"]
 
 PREFIX = "base_model.model."
 SHOWN = 8
+TOKEN_ROWS = ".token_adapter.trainable_tokens_delta"
 
 _PARTS = {
     "a": ("lora_A.weight", "lora_embedding_A"),
@@ -58,7 +60,7 @@ def apply_adapter(tensors: Mapping[str, Input], adapter: Checkpoint) -> dict[str
     problems: list[Problem] = []
     missing: list[str] = []
     found: dict[str, Input] = {}
-    modules, whole = _grouped(adapter.tensors)
+    modules, whole, tokens = _grouped(adapter.tensors)
     for path, info in whole.items():
         name = names.find(path)
         if name is None:
@@ -85,6 +87,16 @@ def apply_adapter(tensors: Mapping[str, Input], adapter: Checkpoint) -> dict[str
                 problems.append(Problem(f"A bias of an adapter needs one of {weight} in the base.", got, where))
             else:
                 found[bias] = Shifted(found.get(bias, tensors[bias]), module.shift, adapted.scale)
+    for path, info in tokens.items():
+        weight = names.find(f"{path}.weight")
+        if weight is None:
+            missing.append(f"{path}.weight")
+            continue
+        trained = _with_tokens(found.get(weight, tensors[weight]), weight, path, info, adapter.config, where)
+        if isinstance(trained, Problem):
+            problems.append(trained)
+        else:
+            found[weight] = trained
     problems += _missing_problems(missing, names, where)
     problems += _dtype_problems(adapter.tensors.values(), where)
     if not found and not problems:
@@ -122,12 +134,20 @@ def _bare(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
-def _grouped(tensors: Mapping[str, TensorInfo]) -> tuple[dict[str, _Module], dict[str, TensorInfo]]:
-    """Split into modules with low-rank factors, and tensors that stand for the base's, by their path."""
+def _grouped(
+    tensors: Mapping[str, TensorInfo],
+) -> tuple[dict[str, _Module], dict[str, TensorInfo], dict[str, TensorInfo]]:
+    """Split into modules with low-rank factors, tensors that stand for the base's by their path, and the rows of single
+    tokens by the path of their embedding.
+    """
+    tokens: dict[str, TensorInfo] = {}
     modules: dict[str, _Module] = {}
     whole: dict[str, TensorInfo] = {}
     for name, info in tensors.items():
         path = name.removeprefix(PREFIX)
+        if path.endswith(TOKEN_ROWS):
+            tokens[path.removesuffix(TOKEN_ROWS)] = info
+            continue
         for part, endings in _PARTS.items():
             ending = next((e for e in endings if path.endswith(f".{e}")), None)
             if ending is not None:
@@ -137,7 +157,7 @@ def _grouped(tensors: Mapping[str, TensorInfo]) -> tuple[dict[str, _Module], dic
                 break
         else:
             whole[path.replace(".base_layer.", ".")] = info
-    return modules, whole
+    return modules, whole, tokens
 
 
 def _adapted(base: Input, weight: str, module: _Module, config: Mapping[str, Any], where: str) -> Adapted | Problem:
@@ -173,6 +193,24 @@ def _adapted(base: Input, weight: str, module: _Module, config: Mapping[str, Any
         return Problem(f"lora_alpha of '{weight}' must be a number.", repr(alpha)[:60], where)
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     return Adapted(base, a, b, scale, transposed, module.magnitude)
+
+
+def _with_tokens(
+    base: Input, weight: str, module: str, rows: TensorInfo, config: Mapping[str, Any], where: str
+) -> Input | Problem:
+    """An embedding with the rows of single tokens from the adapter, or what is wrong with them."""
+    listed = config.get("trainable_token_indices")
+    if isinstance(listed, dict):
+        listed = next((ids for name, ids in listed.items() if f".{module}".endswith(f".{name}")), None)
+    rowed = isinstance(listed, list) and all(type(i) is int and 0 <= i < base.shape[0] for i in listed)
+    if not isinstance(listed, list) or not rowed or len(set(listed)) != len(listed):
+        must = f"trainable_token_indices of '{weight}' must be rows of it, below {base.shape[0]}, each once."
+        return Problem(must, "others", where, _advice(weight))
+    if rows.shape != (len(listed), *base.shape[1:]):
+        must = f"The trained rows of '{weight}' must have the shape {[len(listed), *base.shape[1:]]}."
+        return Problem(must, str(list(rows.shape)), where)
+    places = {token: (1, row) for row, token in enumerate(listed)}
+    return mapped(identity_map(0, base.shape[0]).with_rows(places), (base, rows))
 
 
 def _patterned(patterns: Any, module: str, default: Any) -> Any:

@@ -19,7 +19,6 @@ PATTERN_LENGTH = 300
 _UNSUPPORTED = {
     "target_parameters": "adapters on parameters that are no layer's own",
     "layer_replication": "adapters on replicated layers",
-    "trainable_token_indices": "trained single tokens",
     "use_qalora": "QALoRA",
     "use_bdlora": "block-diagonal LoRA",
     "alora_invocation_tokens": "activated LoRA, which depends on the prompt",

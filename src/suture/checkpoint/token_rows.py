@@ -154,6 +154,10 @@ class _Mean:
         self._reader: weakref.ref[Any] | None = None
         self._found: Floats = np.empty(0, np.float32)
 
+    def __reduce__(self) -> tuple[type[_Mean], tuple[()]]:
+        """A copy starts anew: locks and readers stay where they are."""
+        return type(self), ()
+
     def of(self, given: Input, width: int, reader_of: ReaderOf) -> Floats:
         with self._lock:
             reader = reader_of(stored_of(given)[0])

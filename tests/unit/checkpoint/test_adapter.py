@@ -16,7 +16,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from suture.checkpoint.adapter import apply_adapter, is_adapter, read_adapter
+from suture.checkpoint.adapter import TOKEN_ROWS, apply_adapter, is_adapter, read_adapter
 from suture.checkpoint.header import Checkpoint, TensorInfo, read_checkpoint
 from suture.checkpoint.opened import blocks_of, open_input, reading
 from suture.checkpoint.source import Source, elements_of
@@ -59,6 +59,11 @@ KINDS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "fan in fan out": (gpt2, {"target_modules": ["c_attn"], "fan_in_fan_out": True}),
     "dora fan in fan out": (gpt2, {"target_modules": ["c_attn"], "fan_in_fan_out": True, "use_dora": True}),
     "saved modules": (llama, {"target_modules": LINEAR, "modules_to_save": ["lm_head", "norm"]}),
+    "single tokens": (llama, {"target_modules": LINEAR, "trainable_token_indices": {"embed_tokens": [40, 3, 7]}}),
+    "single tokens, tied": (
+        lambda: llama(tie_word_embeddings=True),
+        {"target_modules": LINEAR, "trainable_token_indices": [5, 2]},
+    ),
     "bias": (lambda: llama(attention_bias=True), {"target_modules": LINEAR, "bias": "all"}),
     "bias of the adapter": (lambda: llama(attention_bias=True), {"target_modules": ["q_proj"], "lora_bias": True}),
 }
@@ -210,6 +215,8 @@ def refused(tmp_path: Path, kind: type[Exception], tensors: dict[str, torch.Tens
         ({"model.embed_tokens.weight": torch.ones(8, 4)}, {}, "resize the base's vocabulary"),
         ({"lm_head.weight": torch.ones(6, 4)}, {}, "ties its head"),
         ({"score.weight": torch.ones(2, 4)}, {}, "score.weight"),
+        ({f"model.embed_tokens{TOKEN_ROWS}": torch.ones(2, 4)}, {"trainable_token_indices": [1, 6]}, "below 6"),
+        ({f"model.embed_tokens{TOKEN_ROWS}": torch.ones(2, 4)}, {"trainable_token_indices": [1]}, "the shape [1, 4]"),
         ({}, {}, "must change a tensor"),
     ],
 )
