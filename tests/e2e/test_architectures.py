@@ -15,8 +15,10 @@ import torch
 import transformers
 from safetensors import safe_open
 
+from suture.checkpoint.load import load_model
 from suture.cli import main
-from suture.testing.tiny import ARCHITECTURES, tiny_architecture
+from suture.errors import IncompatibleError
+from suture.testing.tiny import ARCHITECTURES, tiny_architecture, tiny_model
 
 
 def merged(general: Path, clinical: Path, out: Path) -> Path:
@@ -74,3 +76,16 @@ def test_an_architecture_merges_and_reloads(kind: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(values, (left[name] + right[name]) / 2, rtol=2e-7, atol=1.2e-7, err_msg=name)
     assert torch.isfinite(logits(mean)).all()
     assert not torch.allclose(logits(mean), logits(one))
+
+
+def test_what_runs_is_loaded_by_its_config(tmp_path: Path) -> None:
+    words = tiny_model(tmp_path / "words")
+    for kind in ("llava", "t5"):
+        folder = tiny_architecture(kind, tmp_path / kind)
+        for file in words.glob("*token*"):
+            shutil.copy(file, folder / file.name)
+    model, _ = load_model(tmp_path / "llava")
+    with torch.no_grad():
+        assert torch.isfinite(model(torch.tensor([[1, 5, 9]])).logits).all()
+    with pytest.raises(IncompatibleError, match="t5"):
+        load_model(tmp_path / "t5")
