@@ -97,7 +97,11 @@ def _programs(arguments: argparse.Namespace, models: Sequence[Path]) -> list[Pro
     for method in arguments.methods.split(","):
         inputs = RECIPES[method][0]
         own = _recipe(method, models, arguments, own=True)
-        flags = [*(() if arguments.digests else ("--no-digests",)), *(() if arguments.disk else ("--no-sync",))]
+        flags = [
+            "--no-cache",
+            *(() if arguments.digests else ("--no-digests",)),
+            *(() if arguments.disk else ("--no-sync",)),
+        ]
         suture = [str(Path(sys.executable).with_name("suture")), "merge", str(own), str(arguments.out), *flags]
         programs.append(Program(method, inputs, suture, own=True))
         for peer in arguments.peer:

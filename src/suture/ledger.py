@@ -34,6 +34,7 @@ _BUFFERS = (
     (re.compile(r"(?:^|\.)(?:attn|attention)\.bias$"), 4),
 )
 """Names of buffers that no training changes, and the rank that tells a causal mask from a bias of that name."""
+_BUFFER_ENDS = ("inv_freq", "_cached", "position_ids", "bias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,8 @@ class _Reconciler:
 
 
 def _is_buffer(info: TensorInfo) -> bool:
+    if not info.name.endswith(_BUFFER_ENDS):  # spares four patterns a tensor
+        return False
     for pattern, rank in _BUFFERS:
         if pattern.search(info.name):
             return rank is None or len(info.shape) == rank or (rank == 0 and info.elements == 1)

@@ -29,11 +29,13 @@ from suture.strict_yaml import nearest
 class Verification:
     """What was verified and held. derived: names of the tensors that were made again, in the order of the files.
 
-    tensors: count of the output's tensors. notes: what could not be compared, and why.
+    tensors: count of the output's tensors. digests: whether the manifest names digests, which were compared then.
+    notes: what could not be compared, and why.
     """
 
     derived: tuple[str, ...]
     tensors: int
+    digests: bool
     notes: tuple[str, ...]
 
 
@@ -63,7 +65,7 @@ def verify(
     if problems and manifest.get("version") != __version__:
         problems = [*problems, Problem("Bytes are promised for one version.", notes[0], str(folder))]
     refuse(IntegrityError, problems)
-    return Verification(tuple(names), len(plan.jobs), notes)
+    return Verification(tuple(names), len(plan.jobs), manifest.get("weights_digest") is not None, notes)
 
 
 def _recipe(manifest: dict[str, Any], folder: Path) -> Recipe:
@@ -108,9 +110,10 @@ def _fits(plan: Plan, info: TensorInfo) -> bool:
 def _file_problems(plan: Plan, folder: Path, manifest: dict[str, Any]) -> list[Problem]:
     """Compare config, tokenizer and the other small files with what the donor gives."""
     donor = plan.checkpoints[plan.donor_index]
-    must = "The file must be what the donor gives."
+    must = "The file must be what recipe and donor give."
     problems = []
-    for name, content in donor_files(donor.path, donor.config, plan.out_dtype).items():
+    given = donor_files(donor.path, plan.config, plan.out_dtype) | dict(plan.files)
+    for name, content in given.items():
         file = folder / name
         if not file.is_file() or file.read_bytes() != content:
             problems.append(Problem(must, "other bytes" if file.is_file() else "none", str(file)))
@@ -122,7 +125,7 @@ def _file_problems(plan: Plan, folder: Path, manifest: dict[str, Any]) -> list[P
 def _digest_problems(plan: Plan, output: Checkpoint, manifest: dict[str, Any]) -> list[Problem]:
     """Compare the weights digests of output and parents; each is skipped where the manifest names none."""
     said = {str(given["model"]): given["weights_digest"] for given in manifest.get("inputs", ())}
-    models = zip(plan.recipe.inputs, plan.checkpoints, strict=True)
+    models = zip(plan.inputs, plan.checkpoints, strict=True)
     asked: list[tuple[str, Checkpoint, str | None]] = [(name, found, said.get(name)) for name, found in models]
     asked.append((str(output.path), output, manifest.get("weights_digest")))
     asked = [(name, found, digest) for name, found, digest in asked if digest is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,6 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import pytest
 
 from suture.checkpoint import failpoint, layout
 from suture.checkpoint.header import read_checkpoint
@@ -172,4 +172,12 @@ def alone(target: Path) -> bool:
     return [path.name for path in target.parent.iterdir()] == [target.name]
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+def mount(*words: object) -> None:
+    """Run mount. Raises CalledProcessError where this machine lets nobody mount."""
+    subprocess.run(["mount", *map(str, words)], check=True, capture_output=True)
+
+
+def unmount(place: Path) -> None:
+    """Run umount; what a test that failed still holds open goes away with the process."""
+    if subprocess.run(["umount", str(place)], capture_output=True, check=False).returncode:
+        subprocess.run(["umount", "-l", str(place)], check=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driver import LAYOUT, alone, content, forked, journalled, state, write
+from driver import LAYOUT, alone, content, forked, journalled, mount, state, unmount, write
 
 from suture.checkpoint import failpoint
 from suture.errors import ResourceError
@@ -25,22 +25,22 @@ def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]
         pytest.skip("a full disk was not tried: mounts need root")
     place = tmp_path / "disk"
     place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(place)]
+    words: list[object] = ["-t", "tmpfs", "-o", f"size={SIZE}", "none", place]
     if request.param == "ext4":
         with (tmp_path / "image").open("wb") as stream:
             stream.truncate(2 * SIZE)
         make = ["mkfs.ext4", "-q", "-F", "-b", "1024", "-O", "^has_journal", "-m", "0", str(tmp_path / "image")]
-        words = ["mount", "-o", "loop", str(tmp_path / "image"), str(place)]
+        words = ["-o", "loop", tmp_path / "image", place]
     try:
         if request.param == "ext4":
             subprocess.run(make, check=True, capture_output=True)
-        subprocess.run(words, check=True, capture_output=True)
+        mount(*words)
     except (subprocess.CalledProcessError, FileNotFoundError):
         pytest.skip(f"a full disk was not tried: this machine makes or mounts no {request.param}")
     try:
         yield place
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        unmount(place)
 
 
 def fill(place: Path) -> None:

@@ -151,6 +151,20 @@ def test_deep_json_inside_an_object(tmp_path: Path) -> None:
         read_header(file)
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [b'"__metadata__":{' + b'"":"",' * 2_100_000, b'"a":{"shape":[' + b"1," * 4_100_000],
+    ids=["metadata", "shape"],
+)
+def test_millions_of_small_things_are_refused_unparsed(inner: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "many.safetensors"
+    file.write_bytes(pack(b"{" + inner))
+    start = time.process_time()
+    with pytest.raises(BadInputError, match="at most 4000000 colons and commas"):
+        read_header(file)
+    assert time.process_time() - start < 1
+
+
 def test_an_empty_tensor_on_a_border_is_fine(tmp_path: Path) -> None:
     """Real files hold them, and the safetensors library reads them: before, between and after others."""
     empty = {f"z{at}": entry(shape=[0, 3], offsets=[at, at]) for at in (0, 8, 16)}
@@ -177,7 +191,7 @@ def test_a_header_of_19000_tensors_takes_no_quadratic_step(tmp_path: Path) -> No
         file = tmp_path / "many.safetensors"
         file.write_bytes(pack(header, bytes(8 * count)))
         best = math.inf
-        for _ in range(3):
+        for _ in range(2):
             start = time.process_time()
             assert len(read_header(file)) == count
             best = min(best, time.process_time() - start)

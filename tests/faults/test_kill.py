@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from driver import LAYOUT, alone, content, forked, journalled, killed_at, passed, state, write
 
+from suture.checkpoint import target as module
 from suture.checkpoint.failpoint import FAILPOINTS
 
 KILLED = -9
@@ -116,15 +119,22 @@ def test_a_run_may_be_killed_again_and_again(tmp_path: Path, name: str) -> None:
     assert state(target) == "new"
 
 
+def test_what_a_killed_run_placed_unsynced_is_synced_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out"
+    assert kill(target, "after-rename", 0, sync=False) == KILLED
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    assert write(target) == []
+    assert {str(target), *map(str, target.iterdir())} <= set(synced)
+    assert synced[-1] == str(tmp_path)
+
+
 def test_a_run_killed_between_two_renames_gives_the_old_output_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a file system that cannot swap two folders in one step."""
-    import os
-    import signal
-
-    from suture.checkpoint import target as module
-
     target = tmp_path / "out"
     write(target, run="old")
     monkeypatch.setattr(module, "exchange", lambda one, other: False)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from driver import LAYOUT, journalled, state, write
+from driver import LAYOUT, journalled, mount, state, unmount, write
 
 from suture.checkpoint import disk, target
 
@@ -25,18 +25,14 @@ CALLS = ("open", "mkdir", "pwrite", "fsync", "fdatasync", "ftruncate", "posix_fa
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def run(*words: object) -> None:
-    subprocess.run([str(word) for word in words], check=True, capture_output=True)
-
-
 @contextmanager
 def mounted(image: Path, at: Path) -> Iterator[Path]:
     at.mkdir(exist_ok=True)
-    run("mount", "-o", "loop", image, at)
+    mount("-o", "loop", image, at)
     try:
         yield at
     finally:
-        run("umount", at)
+        unmount(at)
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +42,14 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip("power cuts were not tried: they need root, loop devices and mkfs.ext4")
     folder = tmp_path_factory.mktemp("memory")
     try:
-        run("mount", "-t", "tmpfs", "-o", "size=64m", "none", folder)
+        mount("-t", "tmpfs", "-o", "size=64m", "none", folder)
     except subprocess.CalledProcessError:
         pytest.skip("power cuts were not tried: this machine lets nobody mount")
     try:
         with (folder / "empty").open("wb") as stream:
             stream.truncate(IMAGE_BYTES)
-        run("mkfs.ext4", "-q", "-F", "-b", "1024", "-J", "size=1", folder / "empty")
+        make = ["mkfs.ext4", "-q", "-F", "-b", "1024", "-J", "size=1", str(folder / "empty")]
+        subprocess.run(make, check=True, capture_output=True)
         try:
             with mounted(folder / "empty", folder / "probe"):
                 pass
@@ -60,7 +57,7 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             pytest.skip("power cuts were not tried: this machine has no loop devices")
         yield folder
     finally:
-        run("umount", folder)
+        unmount(folder)
 
 
 @contextmanager

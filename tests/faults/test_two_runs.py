@@ -77,13 +77,19 @@ def test_the_lock_of_a_killed_run_is_taken_over(tmp_path: Path) -> None:
     assert alone(tmp_path / "out")
 
 
+def let_others_pass(folder: Path) -> None:
+    """Where the test is to become another user, let that user reach the folder."""
+    if os.geteuid() == 0:
+        for above in (folder, *folder.parents[:2]):
+            above.chmod(above.stat().st_mode | 0o011)
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_a_lock_of_another_user_is_named(tmp_path: Path, held: bool) -> None:
     """As root the run becomes another user; else a lock that may not be written stands for it."""
     target = tmp_path / "shared" / "out"
     target.parent.mkdir()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o011)
+    let_others_pass(tmp_path)
     target.parent.chmod(0o777)
 
     def refused() -> None:
@@ -111,8 +117,7 @@ def test_a_lock_of_another_user_is_named(tmp_path: Path, held: bool) -> None:
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     target = tmp_path / "theirs" / "out"
     target.parent.mkdir(mode=0o555)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o011)
+    let_others_pass(tmp_path)
 
     def refused() -> None:
         if os.geteuid() == 0:

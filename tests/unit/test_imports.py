@@ -22,6 +22,8 @@ ORDER = [
     "ledger",
     "plan",
     "merge",
+    "live",
+    "inspect",
     "extract",
     "verify",
     "data",

@@ -56,6 +56,17 @@ def test_a_merge_verifies(made: Path) -> None:
     assert (len(found.derived), found.tensors, found.notes) == (count, count, ())
 
 
+def test_a_merge_of_several_stages_verifies(made: Path, tmp_path: Path) -> None:
+    general, clinical = made / "general", made / "clinical"
+    first = f"name: first\nmerge_method: linear\nmodels: [{{model: {general}}}, {{model: {clinical}}}]\n"
+    last = f"merge_method: slerp\ngeneral: {general}\nbase_model: {general}\nmodels: [{{model: first}}]\n"
+    text = f"{first}parameters: {{weight: 0.5}}\n---\n{last}parameters: {{t: 0.3}}\n"
+    execute(make_plan(parse_recipe(text)), tmp_path / "out")
+    found = verify(tmp_path / "out", tensors=None)
+    assert len(found.derived) == found.tensors
+    assert found.digests
+
+
 def test_a_flipped_bit_is_found_by_the_digest_and_placed_by_deriving(out: Path) -> None:
     flip(out, NAME, 37)
     with pytest.raises(IntegrityError) as caught:

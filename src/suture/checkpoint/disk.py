@@ -85,6 +85,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_tree(folder: Path) -> None:
+    """Make everything in `folder` durable: files, folders, entries."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            sync_tree(path)
+        else:
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+    sync_folder(folder)
+
+
 def rename_folder(folder: Path, target: Path) -> None:
     """Rename `folder` to `target`. Raises OutputExistsError where that would replace more than an empty folder.
 

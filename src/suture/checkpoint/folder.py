@@ -10,6 +10,7 @@ from suture.errors import BadInputError, Problem
 
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"
+NAME_BYTES = 255
 SMALL_FILE_LIMIT = 256 << 20
 """Bytes of the largest config, index or tokenizer file that is read; the largest real ones have about 40 MB."""
 
@@ -78,7 +79,7 @@ def inside(path: Path, name: str) -> Path:
     Links may lead within the folder and to the blobs of the hub cache that holds it, nowhere else: a link could make
     the output carry any file of this machine. Raises BadInputError.
     """
-    if Path(name).name != name or "\0" in name or "\\" in name:
+    if Path(name).name != name or "\0" in name or "\\" in name or len(name.encode()) > NAME_BYTES:
         do = "Fetch the index again; a shard lies beside it."
         raise BadInputError(Problem("A shard's name must be a plain file name.", shown(name), str(path), do))
     file = path / name

@@ -23,6 +23,8 @@ from suture.errors import BadInputError, Problem
 __all__ = ["DTYPE_BYTES", "INDEX_NAME", "SINGLE_NAME", "Checkpoint", "TensorInfo", "read_checkpoint", "read_header"]
 
 HEADER_LIMIT = 100_000_000
+MARK_LIMIT = 4_000_000
+"""Colons and commas of the largest header that is parsed: about 400,000 tensors, some hundred MB of Python objects."""
 NAME_LIMIT = 512
 RANK_LIMIT = 64
 ELEMENT_LIMIT = 2**63
@@ -78,8 +80,15 @@ class Checkpoint:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read all headers of the model folder `path`. Raises BadInputError: no folder, pickles, malformed files."""
-    if not path.is_dir():
-        raise BadInputError(Problem("A model must be a folder.", "no such folder", str(path), "Check the path."))
+    try:
+        if path.is_dir():
+            return _read_folder(path)
+    except OSError as error:  # a folder that may not be entered, a disk that fails
+        raise BadInputError(Problem("A model must be readable.", type(error).__name__, str(path))) from None
+    raise BadInputError(Problem("A model must be a folder.", "no such folder", str(path), "Check the path."))
+
+
+def _read_folder(path: Path) -> Checkpoint:
     files, index = weight_files(path)
     tensors: dict[str, TensorInfo] = {}
     problems: list[Problem] = []
@@ -153,6 +162,8 @@ def _read_stamped(file: Path) -> tuple[list[TensorInfo], Stamp]:
         raise bad("The file must be readable.", type(error).__name__) from None
     if raw[:1] != b"{":
         raise bad("The header must begin with '{'.", _disguise(head) or "something else")
+    if (marks := raw.count(b":") + raw.count(b",")) > MARK_LIMIT:
+        raise bad(f"A header must hold at most {MARK_LIMIT} colons and commas.", str(marks))
     try:
         header = parse_object(raw)
     except StrictJsonError as error:

@@ -63,6 +63,14 @@ class Layout:
         """Size of all weight files together."""
         return sum(size for _, _, size in self.files)
 
+    @cached_property
+    def units_of(self) -> Mapping[str, tuple[Unit, ...]]:
+        """The units of each tensor, in order."""
+        found: dict[str, list[Unit]] = {}
+        for unit in self.units:
+            found.setdefault(unit.name, []).append(unit)
+        return {name: tuple(units) for name, units in found.items()}
+
     def shard_of(self, piece: int) -> int:
         """Return the number of the file in which a piece lies."""
         return self.slots[self.units[self.pieces[piece].start].name].shard

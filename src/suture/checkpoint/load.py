@@ -8,7 +8,7 @@ from typing import Any
 
 from suture.checkpoint.header import read_checkpoint
 from suture.checkpoint.template import bound_templates
-from suture.errors import IncompatibleError, Problem
+from suture.errors import BadInputError, IncompatibleError, Problem
 
 
 def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tuple[Any, Any]:
@@ -17,16 +17,23 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tu
     The headers are checked first. Weights are cloned out of the file's memory map: arithmetic on mapped pages is a
     fifth slower, and a model in use must not change when its file does. Renderings of its chat template are bounded.
     Of a vision-language model, it is the whole that is loaded; it runs on text alone. Raises BadInputError for a
-    malformed folder, or a chat template that does not end; IncompatibleError for a model that does not go on with a
-    text, such as an encoder-decoder.
+    malformed folder, an adapter beside the model, or a chat template that does not end; IncompatibleError for a model
+    that does not go on with a text, such as an encoder-decoder.
     """
     import torch
     import transformers
 
     read_checkpoint(path)
+    if (path / "adapter_config.json").exists():  # transformers would put the adapter on, and run other weights
+        do = "Move the adapter away, or join it with the model first (peft's merge_and_unload)."
+        raise BadInputError(Problem("A model folder must hold one model.", "an adapter beside it", str(path), do))
     with quiet_transformers():
         model = _class_for(path).from_pretrained(
-            str(path), dtype=getattr(torch, dtype), local_files_only=True, trust_remote_code=False
+            str(path),
+            dtype=getattr(torch, dtype),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(path), local_files_only=True, trust_remote_code=False, padding_side="left"

@@ -19,8 +19,9 @@ class TensorReader:
 
     Raises IntegrityError on entry where a file is not the one whose header was read. `check_unchanged`, called after
     the last read, finds a file that was replaced, resized or written meanwhile, also where its time of modification
-    was set back. It cannot find a write that a file system does not stamp, within one tick of its clock (some
-    milliseconds) or by whoever sets the system's clock; the digests of what was read, in the manifest, show that one.
+    was set back (so a change of mode or links counts too). It cannot find a write that a file system does not stamp,
+    within one tick of its clock (some milliseconds) or by whoever sets the system's clock; the digests of what was
+    read, in the manifest, show that one.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -79,8 +80,11 @@ class TensorReader:
             yield block
 
     def identity(self) -> str:
-        """What tells these files from others: name, device, inode, size and time of each, as they were when opened."""
-        return "\n".join(f"{file.name} {identity}" for file, (_, identity) in self._files.items())
+        """What tells these files from others: name, inode, size and time of each, as they were when opened.
+
+        Not the device: its number may be another one after the machine has started again.
+        """
+        return "\n".join(f"{file.name} {identity[1:]}" for file, (_, identity) in self._files.items())
 
     def same_bytes(self, one: TensorInfo, other: TensorInfo) -> bool:
         """Say whether two tensors have one dtype, one shape and the same bytes."""

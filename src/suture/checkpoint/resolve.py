@@ -22,10 +22,15 @@ def resolve_model(reference: str, *, online: bool = False) -> Path:
     """
     if "\0" in reference:
         raise BadInputError(Problem("A model must be a folder or a hub id.", "NUL in its name", ascii(reference[:60])))
-    folder = Path(reference).expanduser()
-    if folder.is_dir():
+    try:
+        folder = Path(reference).expanduser()
+        is_folder, exists = folder.is_dir(), folder.exists()
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be entered, no such user
+        must, got = "A model must be a folder that can be read.", type(error).__name__
+        raise BadInputError(Problem(must, got, reference[:200], "Check the path.")) from None
+    if is_folder:
         return folder
-    if folder.exists():
+    if exists:
         do = foreign_advice(folder.name) or "Name the folder that holds it."
         raise BadInputError(Problem("A model must be a folder.", "a file", reference, do))
     hub_id = _HUB_ID.fullmatch(reference)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-from suture.checkpoint.disk import named_errors, sync_folder
+from suture.checkpoint.disk import named_errors, sync_folder, sync_tree
 from suture.checkpoint.lock import OutputLock
 from suture.checkpoint.target import put_in_place, refuse_existing
 from suture.errors import Problem, ResourceError
@@ -31,20 +30,10 @@ def save_model(model: Any, tokenizer: Any, target: Path) -> None:
                 staging.mkdir()
                 model.save_pretrained(staging, safe_serialization=True)
                 tokenizer.save_pretrained(staging)
-                _sync_tree(staging)
+                sync_tree(staging)
                 put_in_place(staging, target, overwrite=False)
             except SafetensorError as error:  # what safetensors makes of an error of the disk
                 raise ResourceError(Problem("The disk must take the model.", str(error), str(target))) from None
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
             sync_folder(target.parent)
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            _sync_tree(path)
-        else:
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
-    sync_folder(folder)

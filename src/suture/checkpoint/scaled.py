@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,7 @@ from suture.errors import BadInputError, Problem, refuse
 from suture.numerics.fp8 import TABLES, scale_blocks, widen_fp8
 
 FP8 = ("F8_E4M3", "F8_E5M2")
+SHOWN = 8
 SCALE_DTYPES = ("F32", "BF16", "F16", "F8_E8M0")
 METHODS = ("fp8", "compressed-tensors", "modelopt", "fbgemm_fp8")
 """Values of quantization_config.quant_method that may hold fp8 weights."""
@@ -63,34 +64,45 @@ class ScaledSet:
 def find_scaled(checkpoint: Checkpoint) -> ScaledSet:
     """Return what is fp8 in `checkpoint`, from the headers alone.
 
+    A quantization_config over float tensors (of what quantises while loading) is no matter here.
     Raises BadInputError, naming all at once: a quantisation that is not fp8, an fp8 tensor without the scale that a
     quantization_config promises, a scale of another shape or dtype, a scale without its tensor.
     """
     settings = _settings(checkpoint.config)
     where = str(checkpoint.path)
+    method = str(settings.get("quant_method", "unnamed")).lower() if settings else ""
     fp8 = {name: info for name, info in checkpoint.tensors.items() if info.dtype in FP8}
-    method = str(settings.get("quant_method", "")).lower() if settings else ""
-    if settings and (method not in METHODS or not fp8):
-        got = f"quant_method {method or 'unnamed'!r}" + ("" if fp8 else " without an fp8 tensor")
-        raise BadInputError(Problem("Weights must be floats, or fp8 with their scales.", got, where, _ADVICE))
     problems: list[Problem] = []
+    if settings and fp8 and method not in METHODS:
+        must = f"The quant_method of fp8 weights must be one of {', '.join(METHODS)}."
+        problems.append(Problem(must, repr(method), where, _ADVICE))
     weights: dict[str, Scaled] = {}
     served: dict[str, str] = {}
+    missing: list[str] = []
+    misfits: list[Problem] = []
     for name, info in fp8.items():
         scale = _scale_of(name, checkpoint.tensors)
-        if scale is None and settings:
-            must = "Each fp8 tensor must have its scale beside it."
-            problems.append(Problem(must, f"none for '{name}'", where, "Fetch the model again."))
-            continue
         found = _fit(info, scale, _block_size(settings))
-        if isinstance(found, Problem):
-            problems.append(found)
-            continue
-        weights[name] = found
         if scale is not None:
             served[scale.name] = APPLIED
-    if settings or weights:
-        problems += _unpaired(checkpoint, served)
+        elif settings:
+            missing.append(name)
+        if isinstance(found, Problem):
+            misfits.append(found)
+        else:
+            weights[name] = found
+    if missing:
+        got = f"none for {len(missing)} of {len(fp8)}: {_some(missing)}"
+        problems.append(Problem("Each fp8 tensor must have its scale beside it.", got, where, "Fetch the model again."))
+    if misfits:
+        first = misfits[0]
+        problems.append(Problem(first.must, f"{first.got} ({len(misfits)} such tensors)", first.where, first.do))
+    if settings or fp8:
+        others = _unpaired(checkpoint, served)
+        if others:
+            of = f" (quant_method {method!r})" if settings else ""
+            got = f"{len(others)} others{of}: {_some(others)}"
+            problems.append(Problem("Weights must be floats, or fp8 with their scales.", got, where, _ADVICE))
     refuse(BadInputError, problems)
     return ScaledSet(MappingProxyType(weights), MappingProxyType(served))
 
@@ -235,13 +247,19 @@ def _fit(weight: TensorInfo, scale: TensorInfo | None, block: tuple[int, int] | 
     return Problem(must, f"shape {list(scale.shape)}", where, "Fetch the model again; its config may be another's.")
 
 
-def _unpaired(checkpoint: Checkpoint, served: dict[str, str]) -> Iterator[Problem]:
-    """Add the scales of the run time to `served`; yield a problem for each other tensor that speaks of quantisation."""
+def _unpaired(checkpoint: Checkpoint, served: dict[str, str]) -> list[str]:
+    """Add the scales of the run time to `served`; return every other sign of quantisation, with its dtype."""
+    others = []
     for name, info in checkpoint.tensors.items():
         if name in served:
             continue
         if _RUNTIME_SCALE.search(name):
             served[name] = RUNTIME
         elif _WEIGHT_SCALE.search(name) or (info.dtype in ("I8", "U8", "I32") and name.endswith("weight")):
-            must = "Beside fp8 weights and their scales there must be no other quantised tensor."
-            yield Problem(must, f"'{name}' of {info.dtype}", str(checkpoint.path), _ADVICE)
+            others.append(f"'{name}' {info.dtype}")
+    return others
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

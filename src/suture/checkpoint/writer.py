@@ -56,7 +56,7 @@ class CheckpointWriter:
         sync: bool = True,
         restart: bool = False,
     ) -> None:
-        self.target = target
+        self.target = target = target if target.name not in ("", "..") else target.resolve()
         self.layout = layout
         self.finished: Mapping[int, dict[str, Any]] = MappingProxyType({})
         self._overwrite = overwrite
@@ -137,11 +137,14 @@ class CheckpointWriter:
         if missing:
             must = "Every piece must be written before an output appears."
             raise IntegrityError(Problem(must, f"{missing} of {len(self.layout.pieces)} unwritten", str(self.target)))
-        if not self._placed:
+        placed_before = self._placed
+        if not placed_before:
             self._put_in_place(files)
         self._placed = self._sweep = True
         failpoint("after-rename")
         with disk.named_errors(self.target, 0, "The output is whole, but a power cut may still undo it."):
+            if self._sync and placed_before:  # perhaps by a run without sync
+                disk.sync_tree(self.target)
             if self._sync:
                 disk.sync_folder(self.target.parent)
         failpoint("after-parent-sync")

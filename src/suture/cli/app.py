@@ -10,12 +10,14 @@ from suture.cli.compare import compare
 from suture.cli.digest import digest
 from suture.cli.eval import evaluate
 from suture.cli.extract_lora import extract_lora
+from suture.cli.inspect import inspect
 from suture.cli.merge import merge
 from suture.cli.methods import methods
 from suture.cli.plan import plan
 from suture.cli.recipe import app as recipe
+from suture.cli.report import report
+from suture.cli.score import score
 from suture.cli.study import app as study
-from suture.cli.study import report
 from suture.cli.verify import verify
 
 app = typer.Typer(
@@ -26,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, calibrate, adapt, compare, report, digest, verify, methods):
+for verb in (plan, merge, inspect, calibrate, adapt, score, compare, report, digest, verify, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.command(name="extract-lora")(extract_lora)

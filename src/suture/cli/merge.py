@@ -24,6 +24,9 @@ def merge(
     no_sync: Annotated[
         bool, typer.Option("--no-sync", help="Leave fsync out; a power cut may then spoil OUT.")
     ] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither use nor keep Gram matrices of parents.")
+    ] = False,
     allow: Annotated[list[str] | None, typer.Option(help="Let pass: nonfinite, overflow, underflow.")] = None,
     online: Annotated[bool, ONLINE] = False,
     compat: Annotated[bool, COMPAT] = False,
@@ -37,6 +40,7 @@ def merge(
     from suture.errors import Problem, UsageError, refuse
     from suture.merge import execute
     from suture.merge.backend import choose_backend
+    from suture.merge.gram_cache import cache_folder
     from suture.plan import make_plan
 
     must = f"What is allowed must be one of {', '.join(ALLOWED)}."
@@ -57,6 +61,7 @@ def merge(
             overwrite=overwrite,
             restart=restart,
             allow=frozenset(allow or ()),
+            cache=None if no_cache else cache_folder(),
         )
     found = manifest.realised
     if found is not None and found.coefficient is not None and found.nominal is not None:

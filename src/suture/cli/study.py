@@ -1,4 +1,4 @@
-"""`suture study run|plan|status|clean` and `suture report`: one YAML file, from its models to its report."""
+"""`suture study run|plan|status|clean`: one YAML file, from its models to its report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def run(
     ancestor: AncestorOption = None,
     full: Full = False,
     workers: Workers = 2,
-    text: Annotated[bool, typer.Option("--text/--no-text", help="Prompts and answers in report.html.")] = True,
+    text: Annotated[
+        bool | None,
+        typer.Option("--with-text/--no-text", help="Texts in report.html; only synthetic ones by default."),
+    ] = None,
 ) -> None:
     """Run STUDY: what is finished already is not computed again. Writes report.html and comparison.json."""
     from suture.cli.console import console
@@ -112,23 +115,6 @@ def clean(folder: Folder) -> None:
     console().print(f"{len(removed)} folders removed")
 
 
-def report(
-    folder: Folder,
-    text: Annotated[bool, typer.Option("--text/--no-text", help="Prompts and answers in report.html.")] = True,
-) -> None:
-    """Write report.html of the finished study in FOLDER again and print its tables."""
-    from suture.errors import Problem, UsageError
-    from suture.study.session import open_study
-    from suture.study.store import Store
-
-    done = open_study(Store(folder))
-    left = len(done.built.graph) - len(done.found)
-    if left:
-        advice = f"Run: suture study run {folder / 'study.yaml'} --out {folder}"
-        raise UsageError(Problem("A report needs a finished study.", f"{left} steps to do", str(folder), advice))
-    _show(done, text=text)
-
-
 def _show_plan(done: Finished) -> None:
     from rich.table import Table
 
@@ -149,7 +135,7 @@ def _show_plan(done: Finished) -> None:
     console().print(f"{len(done.built.graph)} steps in {done.store.root}", highlight=False, markup=False)
 
 
-def _show(done: Finished, *, text: bool) -> None:
+def _show(done: Finished, *, text: bool | None) -> None:
     from suture.cli.console import console
     from suture.report.terminal import comparison_table
     from suture.study.finished import publish, reported
@@ -158,5 +144,5 @@ def _show(done: Finished, *, text: bool) -> None:
     console().print(comparison_table(data))
     for note in data.notes:
         console().print(f"- {note}", highlight=False, markup=False)
-    for path in publish(done, data, text=text):
+    for path in publish(done, data, text=data.synthetic if text is None else text):
         console().print(f"wrote {path}", highlight=False, markup=False)

@@ -9,7 +9,7 @@ worse than the floor.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from suture.compare.pairing import Table, column, metrics_of, read_results
@@ -41,8 +41,13 @@ def score_floors(
     floors: Mapping[str, Path], *, binary: Collection[tuple[str, str]] = (), seed: int = 0
 ) -> dict[tuple[str, str], Score]:
     """Return the best floor of each (task, metric); see `every_floor` for the arguments."""
+    return best_floors(every_floor(floors, binary=binary, seed=seed))
+
+
+def best_floors(floors: Iterable[Score]) -> dict[tuple[str, str], Score]:
+    """Return the best of the floors' scores for each (task, metric), the first of equals."""
     best: dict[tuple[str, str], Score] = {}
-    for score in every_floor(floors, binary=binary, seed=seed):
+    for score in floors:
         held = best.get((score.task, score.metric))
         if held is None or orientation(score.metric) * (score.value - held.value) > 0:
             best[score.task, score.metric] = score

@@ -1,18 +1,6 @@
-"""Compare models with their parents, paired by item: scores, contrasts, and a verdict where a margin was stated.
+"""Compare models with their parents, paired by item: scores, contrasts, recovered shares, corrected p-values.
 
-A verdict reads the 95 % interval of the difference model - parent against the margin m (for a metric of which less is
-better, the difference is negated first):
-
-| low end > -m | high end < 0 | verdict |
-|---|---|---|
-| yes | either | kept: the loss, if there is one, is smaller than what was tolerated beforehand |
-| no | yes | forgotten: a loss is established, and that it is tolerable is not |
-| no | no | not established at this n: neither is |
-
-A significant loss within the margin is therefore "kept": the margin, not p < 0.05, was agreed to matter; the
-contrast's own interval shows the loss. "Forgotten" does not ask that the whole interval lie beyond the margin
-(high end < -m), since then a loss that no one doubts would go unnamed at small n. "No headroom" stands where the axis
-has none (see `suture.compare.axes`), "descriptive" where no margin was stated. Drift never carries a verdict.
+What one contrast holds stands in `suture.compare.contrasts`, with the table of verdicts.
 """
 
 from __future__ import annotations
@@ -21,27 +9,31 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from suture.compare.axes import make_axis, orientation, score_floors, score_table
+from suture.compare.axes import best_floors, make_axis, score_table
+from suture.compare.contrasts import contrast_tables, recover
+from suture.compare.multiplicity import DISTANCE, adjust
 from suture.compare.pairing import (
-    Paired,
     Table,
+    above_one,
     binary_metrics,
     check_same_items,
+    column,
+    match_floors,
     metrics_of,
     pair,
     read_results,
     tasks_of,
+    unscored,
     weights_of,
 )
-from suture.compare.power import smallest_margin
-from suture.compare.statistics import estimate_difference, mcnemar, permutation
-from suture.compare.verdicts import Axis, Comparison, Contrast, Interval, Margin, Score, Verdict
-from suture.errors import Problem, UsageError, refuse
+from suture.compare.requests import check_request
+from suture.compare.signatures import digest_prompts, read_signatures
+from suture.compare.verdicts import Axis, Comparison, Contrast, Margin, Recovered, Score
+from suture.events import track
 
 Results = Mapping[str, Mapping[str, Table]]
+Key = tuple[str, str]
+GUESSING = "chance"  # the floor whose score is the hit rate of guessing
 
 
 def compare(
@@ -50,116 +42,106 @@ def compare(
     against: Sequence[str],
     floors: Mapping[str, Path] | None = None,
     margins: Sequence[Margin] = (),
+    primary: Sequence[Key] | None = None,
     seed: int = 0,
 ) -> Comparison:
     """Compare every model with each of the parents named in `against`, on every metric that both have.
 
-    results maps a label to the folder results/<weights digest, 12>, floors a floor's label to its folder, margins say
-    which losses are tolerated. Items that are unscored for one of a pair are dropped from it; n says how many remain.
-    Raises UsageError for a parent or margin that no result answers to, BadInputError for unreadable results, and
-    IncompatibleError where models answered different items or prompts.
+    results maps a label to the folder results/<weights digest, 12>, floors a floor's label to its folder ("chance" also
+    gives the hit rate of guessing), margins say which losses are tolerated. primary names the (task, metric) pairs of
+    the family that Holm corrects: by default those with a margin. With two parents, the first is the general and the
+    second the clinical one of the recovered share. Items that are unscored for one of a pair are dropped from it; n
+    says how many remain, and a note how many were dropped.
+    Raises UsageError for a parent, margin or primary metric that no result answers to, BadInputError for unreadable
+    results, and IncompatibleError where models answered different items or prompts, were scored by different settings,
+    or share no task with a parent.
     """
     tables = {label: read_results(folder) for label, folder in results.items()}
-    _check_request(tables, against, margins)
+    declared = tuple(primary if primary is not None else [(margin.task, margin.metric) for margin in margins])
+    check_request(tables, against, margins, declared)
     check_same_items(tables)
-    binary = binary_metrics(tables)
+    signatures, differences = read_signatures(results)
+    trivial_tables, unmatched = match_floors({k: read_results(v) for k, v in (floors or {}).items()}, tables)
+    binary = binary_metrics(tables) - above_one(trivial_tables)
     scores = tuple(_scores(tables, binary, seed))
-    axes = tuple(_axes(scores, against, margins, score_floors(floors or {}, binary=binary, seed=seed)))
-    stated = {(margin.task, margin.metric): margin.value for margin in margins}
-    headroom = {(axis.task, axis.metric): axis.headroom for axis in axes}
-    contrasts = tuple(
-        contrast_tables(
-            (label, tables[label][task]),
-            (parent, tables[parent][task]),
-            task,
-            metric,
-            binary=(task, metric) in binary,
-            margin=stated.get((task, metric), math.nan),
-            headroom=headroom.get((task, metric), True),
-            seed=seed,
-        )
-        for label, parent, task, metric in _pairs(tables, against)
-    )
+    trivial = tuple(_floors(trivial_tables, scores, binary, seed))
+    axes = tuple(_axes(scores, against, margins, best_floors(trivial)))
+    contrasts = tuple(_contrasts(tables, against, binary, axes, margins, _chances(trivial_tables), seed))
     return Comparison(
         models=tuple(results),
         against=tuple(against),
         digests={label: weights_of(found) for label, found in tables.items()},
         scores=scores,
-        contrasts=contrasts,
+        contrasts=adjust(contrasts, parents=against, primary=declared),
         axes=axes,
         margins=tuple(margins),
-        notes=tuple(_gaps(tables)),
+        notes=(*_gaps(tables), *unscored(tables), *differences, *unmatched),
+        recovered=tuple(_recovered(tables, against)),
+        floors=trivial,
+        primary=declared,
+        signatures=signatures,
+        prompts=digest_prompts(tables),
+        seed=seed,
     )
 
 
-def contrast_tables(
-    model: tuple[str, Table],
-    against: tuple[str, Table],
-    task: str,
-    metric: str,
-    *,
-    binary: bool,
-    margin: float = math.nan,
-    headroom: bool = True,
-    seed: int = 0,
-) -> Contrast:
-    """Return the paired contrast of two labelled tables of the same items on one metric that both have."""
-    paired = pair(model[1], against[1], metric)
-    found = estimate_difference(paired.model, paired.against, paired.clusters, binary=binary, seed=seed)
-    flips = binary and orientation(metric) > 0
-    share = 1 / found.n if flips else math.nan
-    lost = _where(paired.items, paired.model < paired.against) if flips else ()
-    gained = _where(paired.items, paired.model > paired.against) if flips else ()
-    return Contrast(
-        model=model[0],
-        against=against[0],
-        task=task,
-        metric=metric,
-        n=found.n,
-        clusters=found.clusters,
-        difference=found.value,
-        interval=found.interval,
-        retention=_retention(float(paired.model.mean()), float(paired.against.mean()), metric),
-        forgotten=len(lost) * share,
-        gained=len(gained) * share,
-        forgotten_items=lost,
-        gained_items=gained,
-        margin=margin,
-        mde=smallest_margin(found.clusters, found.error * math.sqrt(found.clusters)),
-        verdict=judge(found.interval, margin, orientation(metric), headroom=headroom),
-        p_value=_p_value(paired, binary=binary, seed=seed),
-        test="exact McNemar" if binary else "paired permutation",
-    )
+def _contrasts(
+    tables: Results,
+    against: Sequence[str],
+    binary: Collection[Key],
+    axes: Sequence[Axis],
+    margins: Sequence[Margin],
+    chances: Mapping[Key, float],
+    seed: int,
+) -> Iterator[Contrast]:
+    stated = {(margin.task, margin.metric): margin.value for margin in margins}
+    headroom = {(axis.task, axis.metric): axis.headroom for axis in axes}
+    pairs = tuple(_pairs(tables, against))
+    with track("compare", len(pairs), "contrasts") as advance:
+        for label, parent, task, metric in pairs:
+            yield contrast_tables(
+                (label, tables[label][task]),
+                (parent, tables[parent][task]),
+                task,
+                metric,
+                binary=(task, metric) in binary,
+                margin=stated.get((task, metric), math.nan),
+                headroom=headroom.get((task, metric), True),
+                chance=chances.get((task, metric), math.nan),
+                seed=seed,
+            )
+            advance(1)
 
 
-def judge(interval: Interval, margin: float, sign: int = 1, *, headroom: bool = True) -> Verdict:
-    """Return the verdict of the module's table; margin is NaN where none was stated, sign -1 where less is better."""
-    if math.isnan(margin):
-        return "descriptive"
-    if not headroom:
-        return "no headroom"
-    low, high = (interval.low, interval.high) if sign > 0 else (-interval.high, -interval.low)
-    if low > -margin:
-        return "kept"
-    return "forgotten" if high < 0 else "not established at this n"
+def _recovered(tables: Results, against: Sequence[str]) -> Iterator[Recovered]:
+    if len(against) != 2:
+        return
+    general, clinical = against
+    for label, found in tables.items():
+        for task in found if label not in against else ():
+            if task not in tables[general] or task not in tables[clinical]:
+                continue
+            one, two = tables[general][task], tables[clinical][task]
+            for metric in metrics_of(found[task]):
+                if not metric.startswith(DISTANCE) and pair(one, two, metric).items:
+                    yield recover((label, found[task]), (general, one), (clinical, two), task, metric)
 
 
-def _p_value(paired: Paired, *, binary: bool, seed: int) -> float:
-    if binary:
-        return mcnemar(int((paired.model < paired.against).sum()), int((paired.model > paired.against).sum()))
-    return permutation(paired.model - paired.against, paired.clusters, seed=seed)
+def _floors(floors: Results, scores: Sequence[Score], binary: Collection[Key], seed: int) -> Iterator[Score]:
+    answered = {(score.task, score.metric) for score in scores}
+    for score in _scores(floors, binary, seed):
+        if (score.task, score.metric) in answered:
+            yield score
 
 
-def _where(items: Sequence[str], mask: NDArray[np.bool_]) -> tuple[str, ...]:
-    return tuple(item for item, chosen in zip(items, mask, strict=True) if chosen)
+def _chances(floors: Results) -> dict[Key, float]:
+    """Mean hit rate of guessing for each (task, metric) that the chance floor has."""
+    found = floors.get(GUESSING, {})
+    keys = [(task, metric) for task in found for metric in metrics_of(found[task])]
+    return {(task, metric): float(column(found[task], metric)[0].mean()) for task, metric in keys}
 
 
-def _retention(model: float, against: float, metric: str) -> float:
-    """Model's share of the parent's mean; NaN where a ratio says nothing: no positive parent, or less is better."""
-    return model / against if against > 0 and orientation(metric) > 0 else math.nan
-
-
-def _scores(tables: Results, binary: Collection[tuple[str, str]], seed: int) -> Iterator[Score]:
+def _scores(tables: Results, binary: Collection[Key], seed: int) -> Iterator[Score]:
     for label, found in tables.items():
         for task, table in found.items():
             for metric in metrics_of(table):
@@ -177,10 +159,7 @@ def _pairs(tables: Results, against: Sequence[str]) -> Iterator[tuple[str, str, 
 
 
 def _axes(
-    scores: Sequence[Score],
-    against: Sequence[str],
-    margins: Sequence[Margin],
-    floors: Mapping[tuple[str, str], Score],
+    scores: Sequence[Score], against: Sequence[str], margins: Sequence[Margin], floors: Mapping[Key, Score]
 ) -> Iterator[Axis]:
     for margin in margins:
         key = (margin.task, margin.metric)
@@ -193,27 +172,3 @@ def _gaps(tables: Results) -> Iterator[str]:
         missing = [label for label, found in tables.items() if task not in found]
         if missing:
             yield f"{task} was not evaluated for {', '.join(missing)}."
-
-
-def _check_request(tables: Results, against: Sequence[str], margins: Sequence[Margin]) -> None:
-    problems = [
-        Problem("Each parent must be one of the models.", f"{label!r}", "against", f"Name one of {sorted(tables)}.")
-        for label in against
-        if label not in tables
-    ]
-    known = {(t, m) for found in tables.values() for t, table in found.items() for m in metrics_of(table)}
-    keys = [(margin.task, margin.metric) for margin in margins]
-    for margin, key in zip(margins, keys, strict=True):
-        where = f"margin of {margin.task} {margin.metric}"
-        if key not in known:
-            do = "Evaluate that task or remove the margin."
-            problems.append(Problem("A margin must name a task and metric with results.", "none", where, do))
-        if not margin.value > 0:
-            problems.append(Problem("A margin must be a positive number.", f"{margin.value}", where))
-        if margin.metric.startswith("kl_to_"):
-            problems.append(
-                Problem("A margin must not stand on drift, which is a distance.", "one", where, "Remove it.")
-            )
-        if keys.count(key) > 1:
-            problems.append(Problem("A metric must have one margin.", f"{keys.count(key)}", where, "Keep one."))
-    refuse(UsageError, problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from suture.compare.verdicts import Comparison, Interval
 from suture.errors import Problem, UsageError
@@ -64,6 +65,7 @@ def _check(comparison: Comparison, clinical: str, general: str, axis: tuple[str,
 
 
 def _sentence(check: GateCheck, clinical: str, general: str) -> str:
-    interval = f"95 % interval {check.interval.low:+.3g} to {check.interval.high:+.3g}"
+    low, high, method = check.interval.low, check.interval.high, check.interval.method
+    interval = f"95 % interval {low:+.3g} to {high:+.3g}" if isfinite(low) else f"no interval: {method}"
     claim = f"{clinical} {'lies' if check.passed else 'is not established'} {check.expected} {general}"
     return f"{claim} on {check.task} ({check.difference:+.3g}, {interval})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,17 @@ def binary_metrics(results: Mapping[str, Mapping[str, Table]]) -> frozenset[tupl
     return frozenset(key for key, binary in real.items() if binary)
 
 
+def above_one(floors: Mapping[str, Mapping[str, Table]]) -> frozenset[tuple[str, str]]:
+    """Return each (task, metric) of which a floor scores above 1: no 0/1 metric, even if every model scores 0 on it."""
+    return frozenset(
+        (task, metric)
+        for tables in floors.values()
+        for task, table in tables.items()
+        for metric in metrics_of(table)
+        if float(column(table, metric)[0].max()) > 1
+    )
+
+
 def column(table: Table, metric: str) -> tuple[Vector, tuple[str, ...]]:
     """Return the finite scores of one metric, shape (n,), and their clusters, by item id."""
     rows = [row for row in table.values() if math.isfinite(_score(row, metric))]
@@ -92,6 +103,51 @@ def pair(model: Table, against: Table, metric: str) -> Paired:
         model=np.array([_score(model[item], metric) for item in items]),
         against=np.array([_score(against[item], metric) for item in items]),
     )
+
+
+def match_floors(
+    floors: Mapping[str, Mapping[str, Table]], results: Mapping[str, Mapping[str, Table]]
+) -> tuple[dict[str, dict[str, Table]], tuple[str, ...]]:
+    """Return the floors' tables of the very items that the models answered, and a sentence for each other one."""
+    asked = {task: table.keys() for tables in results.values() for task, table in tables.items()}
+    kept: dict[str, dict[str, Table]] = {}
+    notes = []
+    for label, tables in floors.items():
+        known = {task: table for task, table in tables.items() if task in asked}
+        kept[label] = {task: table for task, table in known.items() if table.keys() == asked[task]}
+        notes += [
+            f"{task}: the floor {label} answered other items and is left out."
+            for task in known
+            if task not in kept[label]
+        ]
+    return kept, tuple(notes)
+
+
+def result_folder(folder: Path) -> Path:
+    """Return the folder of one model's tasks: `folder` itself, or the only model below a folder of results.
+
+    Raises BadInputError where there is none or several.
+    """
+    if not folder.is_dir() or any(folder.glob("*/meta.json")):
+        return folder
+    models = sorted(
+        {p.parent.parent for p in folder.glob("*/*/meta.json") if not p.parent.parent.name.startswith("floor-")}
+    )
+    if len(models) == 1:
+        return models[0]
+    must = "A label must name the results of one model, a folder as `suture eval` prints it."
+    got = f"{len(models)} models: {', '.join(path.name for path in models)}" if models else "no results"
+    raise BadInputError(Problem(must, got, str(folder), "Name one of them." if models else "Evaluate a model first."))
+
+
+def unscored(results: Mapping[str, Mapping[str, Table]]) -> Iterator[str]:
+    """Yield a sentence for each task, metric and model of which some items, but not all, are unscored."""
+    for label, tables in results.items():
+        for task, table in tables.items():
+            for metric in metrics_of(table):
+                without = sum(not math.isfinite(_score(row, metric)) for row in table.values())
+                if without:
+                    yield f"{task} {metric}: {without} of {len(table)} items of {label} are unscored and left out."
 
 
 def _table(place: Path) -> Table:

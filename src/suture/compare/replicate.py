@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from suture.compare.compare import contrast_tables
+from suture.compare.contrasts import contrast_tables
 from suture.compare.pairing import Table, binary_metrics, check_same_items, metrics_of, pair, read_results, weights_of
 from suture.compare.verdicts import Contrast
 from suture.errors import IncompatibleError, Problem

@@ -1,7 +1,7 @@
-"""IFEval through lm-evaluation-harness: its task makes the prompts and judges the answers, our engine generates them.
+"""IFEval through lm-evaluation-harness: its task makes the prompts, our engine answers, its verifiers judge.
 
-The harness's own task (`lm_eval/tasks/ifeval`) is used as it is; only its data come from a local file instead of the
-hub. Two things that it leaves to chance are seeded: langdetect, and the verifiers that draw what a prompt leaves open.
+The harness's own task (`lm_eval/tasks/ifeval`) makes the requests, from a local file instead of the hub. The verdicts
+follow the published rules (`suture.evaluate.ifeval_rules`), with langdetect seeded, as in `suture score`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import json
 import logging
 import random
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from suture.errors import BadInputError, Problem, refuse
+from suture.evaluate import ifeval_rules, verdicts
 from suture.evaluate.engine import Advance, Engine, Generation
 from suture.evaluate.items import ItemRow
+from suture.evaluate.languages import Languages
 from suture.evaluate.packaged import punkt, stay_offline
+from suture.evaluate.verdicts import Instructions, Verdict
 from suture.evaluate.workload import text_digest
 from suture.tasks.task import Task
 
@@ -29,7 +31,7 @@ Chat = Callable[..., str]
 
 def signature() -> str:
     """Return library, version and settings."""
-    return f"lm_eval {version('lm_eval')} task ifeval 4.0, langdetect {version('langdetect')} seeded with 0"
+    return f"requests by lm_eval task ifeval 4.0; {ifeval_rules.signature()}"
 
 
 def answer(
@@ -60,7 +62,10 @@ def load_harness(prompts: Path, limit: int | None, *, chat: Chat | None = None) 
     # Inside a group a task of the index can be given other data; asked for by its name alone it would go to the hub.
     local = {"task": "ifeval", "custom_dataset": lambda **_: {"train": datasets.Dataset.from_list(rows)}}
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    with contextlib.redirect_stderr(io.StringIO()), _seeded():  # its progress bars; it seeds Python's generator itself
+    with (
+        contextlib.redirect_stderr(io.StringIO()),
+        _same_random(),
+    ):  # its progress bars; and it seeds
         task = manager.load([{"group": "local", "task": [local]}])["tasks"]["ifeval"]
         name = "suture" if chat else ""
         task.build_all_requests(limit=limit, apply_chat_template=bool(chat), chat_template=chat, tokenizer_name=name)
@@ -68,46 +73,45 @@ def load_harness(prompts: Path, limit: int | None, *, chat: Chat | None = None) 
 
 
 def judge(harness: Any, task: Task, digest: str, answers: Sequence[Generation]) -> list[ItemRow]:
-    """Return the rows of `answers`, one an instance of the harness's task, in order."""
+    """Return the rows of `answers`, one an instance of the harness's task, in order; the verdicts are as published."""
     rows = []
-    with _seeded():
+    languages = Languages()
+    with languages.listening():
         for instance, given in zip(harness.instances, answers, strict=True):
-            found = harness.process_results(instance.doc, [given.text])
-            scores = {
-                "prompt_level_strict": float(found["prompt_level_strict_acc"]),
-                "inst_level_strict": _share(found["inst_level_strict_acc"]),
-                "prompt_level_loose": float(found["prompt_level_loose_acc"]),
-                "inst_level_loose": _share(found["inst_level_loose_acc"]),
-            }
-            key = str(instance.doc["key"])
+            doc = instance.doc
+            key = str(doc["key"])
+            item = Instructions(key, doc["prompt"], tuple(doc["instruction_id_list"]), tuple(doc["kwargs"]))
+            found = verdicts.judge(item, given.text, ifeval_rules.verifiers(), languages)
             row = ItemRow(
                 digest,
                 task.name,
                 key,
                 key,
-                text_digest(instance.doc["prompt"]),
+                text_digest(doc["prompt"]),
                 response=given.text,
                 finish_reason=given.finish_reason,
                 tokens=given.tokens,
                 seconds=given.seconds,
-                scores=scores,
+                scores=_scores(found),
             )
             rows.append(row)
     return rows
 
 
-def _share(passed: Sequence[bool]) -> float:
-    return sum(passed) / len(passed)
+def _scores(found: Sequence[Verdict]) -> dict[str, float]:
+    strict, loose = ([getattr(verdict, kind).published for verdict in found] for kind in ("strict", "loose"))
+    return {
+        "prompt_level_strict": float(all(strict)),
+        "inst_level_strict": sum(strict) / len(strict),
+        "prompt_level_loose": float(all(loose)),
+        "inst_level_loose": sum(loose) / len(loose),
+    }
 
 
 @contextlib.contextmanager
-def _seeded() -> Any:
-    """Make langdetect and the verifiers' own draws repeatable, leaving Python's generator as it was."""
-    import langdetect
-
-    langdetect.DetectorFactory.seed = 0
+def _same_random() -> Any:
+    """Leave Python's generator as it was: the harness seeds it."""
     state = random.getstate()
-    random.seed(0)
     try:
         yield
     finally:
@@ -120,10 +124,10 @@ def _read(path: Path) -> list[dict[str, Any]]:
         raise BadInputError(Problem("The IFEval prompts must exist.", "no such file", str(path), "Check the path."))
     needed = {"key", "prompt", "instruction_id_list", "kwargs"}
     rows, problems = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), start=1):  # no other line ends
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except ValueError:  # no JSON, or not UTF-8
             row = None
         if isinstance(row, dict) and needed <= row.keys():
             rows.append({name: row[name] for name in sorted(needed)})

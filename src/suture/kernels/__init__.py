@@ -12,11 +12,13 @@ without fused multiply-add, so the bits do not depend on the processor, on block
     ranks        ranks in rows
     random       keyed masks
     elect        sign election
+    conflict     how often task vectors differ in sign
     active       which models differ from the base at all
     elementwise  what else elementwise methods ask for
 """
 
 from suture.kernels.active import active_counts, active_means
+from suture.kernels.conflict import sign_conflicts
 from suture.kernels.elect import elected, empty_rows
 from suture.kernels.elementwise import empty_like, importances, l1_distances, nearswap, variances
 from suture.kernels.fused import finish
@@ -60,6 +62,7 @@ __all__ = [
     "nearswap",
     "place_of",
     "random_key",
+    "sign_conflicts",
     "thinned",
     "thinned_by_rank",
     "variances",

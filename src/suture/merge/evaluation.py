@@ -61,9 +61,18 @@ class Pass:
 
 
 class Evaluation:
-    """See the module. seed keys the draws of random methods, with the job's name."""
+    """See the module. seed keys the draws of random methods, with the job's name. grams: Gram matrices by tensor,
+    used where there, else filled."""
 
-    def __init__(self, job: TensorJob, reader_of: ReaderOf, backend: Backend, seed: int) -> None:
+    def __init__(
+        self,
+        job: TensorJob,
+        reader_of: ReaderOf,
+        backend: Backend,
+        seed: int,
+        grams: dict[str, Any] | None = None,
+    ) -> None:
+        self.grams = grams
         self.job = job
         self.backend = backend
         self.reader_of = reader_of
@@ -235,10 +244,15 @@ class Evaluation:
             self.coefficients = method.weights(None, count, **arguments)
             return
 
+        if self.grams is not None and self.job.name in self.grams:
+            self._span_from(method, self.grams[self.job.name])
+            return
+
         def settle(parts: list[list[Part]]) -> None:
             gram = Gram(_added(parts[0]), 0)
-            self.coefficients = method.weights(gram, count, **arguments)
-            self.arc = method.takes_arc(gram) if method.takes_arc is not None else None
+            if self.grams is not None:
+                self.grams[self.job.name] = gram
+            self._span_from(method, gram)
 
         yield Pass(
             self._stretches(kernels.SEGMENT),
@@ -248,6 +262,10 @@ class Evaluation:
             (False,),
             _raw_gram if self._pair_of_bf16() else None,
         )
+
+    def _span_from(self, method: SpanMethod, gram: Gram) -> None:
+        self.coefficients = method.weights(gram, len(self.job.inputs), **self.job.arguments)
+        self.arc = method.takes_arc(gram) if method.takes_arc is not None else None
 
     def _pair_of_bf16(self) -> bool:
         return (
@@ -276,17 +294,29 @@ class Evaluation:
         arguments = self.job.arguments
         segment = segment_length(method, self.columns, arguments, kernels.SEGMENT)
         for wave in waves(method.statistics(**arguments)):
-            yield self._wave_pass(wave, segment, arguments)
+            measured = tuple(reduction for reduction in wave if reduction.needed(self._found))
+            if measured:
+                yield self._wave_pass(wave, measured, segment, arguments)
+            else:
+                self._found = self._found | conclude(wave, {}, self._found, self.elements, arguments)
 
-    def _wave_pass(self, wave: tuple[Reduction, ...], segment: int, arguments: Mapping[str, Any]) -> Pass:
+    def _wave_pass(
+        self,
+        wave: tuple[Reduction, ...],
+        measured: tuple[Reduction, ...],
+        segment: int,
+        arguments: Mapping[str, Any],
+    ) -> Pass:
+        """The pass that measures `measured`, after which all of `wave` conclude."""
+
         def measure(blocks: Blocks) -> list[Part]:
-            return [r.measure(self.backend.steps, blocks, self._found, **arguments) for r in wave]
+            return [r.measure(self.backend.steps, blocks, self._found, **arguments) for r in measured]
 
         def settle(parts: list[list[Part]]) -> None:
-            named = {reduction.name: part for reduction, part in zip(wave, parts, strict=True)}
+            named = {reduction.name: part for reduction, part in zip(measured, parts, strict=True)}
             self._found = self._found | conclude(wave, named, self._found, self.elements, arguments)
 
-        apart = tuple(reduction.by == "segment" for reduction in wave)
+        apart = tuple(reduction.by == "segment" for reduction in measured)
         return Pass(self._stretches(segment), segment, measure, settle, apart)
 
     def _matrix_passes(self, method: MatrixMethod) -> Iterator[Pass]:

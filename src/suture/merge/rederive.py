@@ -23,24 +23,23 @@ class _Collecting:
     def take(self, name: str, start: int, data: memoryview) -> None:
         self.held.append(bytes(data))
 
+    def room(self, name: str, start: int, nbytes: int) -> None:
+        return None
+
     def offset(self, name: str) -> int:
         return 0
 
 
 def derive(plan: Plan, name: str) -> Iterator[bytes]:
     """Yield the bytes of output tensor `name` in order, some MiB at a time. KeyError where the plan has none."""
-    job = next((job for job in plan.jobs if job.name == name), None)
-    if job is None:
-        raise KeyError(name)
+    job = plan.by_name[name]
     sink, desk = _Collecting(), Desk(FUSED_BLOCK)
     with ExitStack() as stack:
         readers = [stack.enter_context(TensorReader(checkpoint)) for checkpoint in plan.checkpoints]
         evaluation = Evaluation(job, reader_lookup(readers), KernelBackend(), plan.recipe.seed)
-        if job.action == "merge":
-            evaluation.run_passes(desk)
+        evaluation.run_passes(desk)
         work = UnitWork(evaluation, sink, rounding=plan.recipe.rounding, seed=plan.recipe.seed, digests=False)
-        for unit in plan.layout.units:
-            if unit.name == name:
-                work.run(unit.start, unit.count, desk)
-                yield from sink.held
-                sink.held.clear()
+        for unit in plan.layout.units_of[name]:
+            work.run(unit.start, unit.count, desk)
+            yield from sink.held
+            sink.held.clear()

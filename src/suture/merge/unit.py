@@ -37,6 +37,9 @@ class Sink(Protocol):
     def offset(self, name: str) -> int:
         """Where the tensor begins in its file: buffers are aligned to it."""
 
+    def room(self, name: str, start: int, nbytes: int) -> memoryview | None:
+        """The memory where these bytes belong, to be written at once instead of taken; None where there is none."""
+
 
 class UnitWork:
     """Works on units of one evaluation. digests: whether inputs and output are digested on the way."""
@@ -119,7 +122,7 @@ class UnitWork:
         for begin in range(start, start + count, FUSED_BLOCK):
             size = min(FUSED_BLOCK, start + count - begin)
             raws = self.evaluation.read_raw(begin, size, desk, hashers)
-            out, data = desk.raw("out").view(self.job.dtype, size, self._offset + begin * self._width)
+            out, data, placed = self._room(begin, size, desk)
             before = sums.copy()
             self._fused(raws, begin, out, sums)
             if not np.isfinite(sums).all():  # a value that is not finite, or one so large that its square is not
@@ -128,8 +131,18 @@ class UnitWork:
                 bad_in, bad_out = bad_in + counts[0], bad_out + counts[1]
             if written is not None:
                 written.update(data)
-            self.sink.take(self.job.name, begin * self._width, data)
+            if not placed:
+                self.sink.take(self.job.name, begin * self._width, data)
         return self._record(hashers, written, sums, bad_in, bad_out)
+
+    def _room(self, start: int, count: int, desk: Desk) -> tuple[NDArray[Any], memoryview, bool]:
+        """Where elements are stored: the sink's own memory, or a buffer that it takes afterwards."""
+        begin = start * self._width
+        data = self.sink.room(self.job.name, begin, count * self._width)
+        if data is not None:
+            return np.frombuffer(data, STORED[self.job.dtype]), data, True
+        out, data = desk.raw("out").view(self.job.dtype, count, self._offset + begin)
+        return out, data, False
 
     def _carefully(
         self, start: int, count: int, desk: Desk, sums: Sums, stored: NDArray[Any]
@@ -150,11 +163,12 @@ class UnitWork:
         for begin, size in self.evaluation.walk(start, count):
             low, high = max(begin, start), min(begin + size, start + count)
             blocks = self.evaluation.blocks(begin, size, desk, hashers if aligned else None)
-            stored, data = desk.raw("out").view(self.job.dtype, high - low, self._offset + low * self._width)
+            stored, data, placed = self._room(low, high - low, desk)
             self._step(low, blocks.inputs, blocks, desk, sums, stored, bad_in, bad_out)
             if written is not None:
                 written.update(data)
-            self.sink.take(self.job.name, low * self._width, data)
+            if not placed:
+                self.sink.take(self.job.name, low * self._width, data)
         if hashers is not None and not aligned:
             self._hash_inputs(start, count, desk, hashers)
         return self._record(hashers, written, sums, bad_in, bad_out)

@@ -61,9 +61,9 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
     names = (*references, *stages)
     roles = _roles(recipe)
     for index, stage in enumerate(recipe.stages):
-        merged = _merge(stage, models, information, None)
+        merged = _merge(stage, models, information, None, reconciled.copied)
         models[str(stage.name)] = _as_model(stage, merged, len(references) + index)
-    merged = _merge(recipe, models, information, roles)
+    merged = _merge(recipe, models, information, roles, reconciled.copied)
     layout = lay_out([(job.name, job.dtype, job.shape) for job in merged.jobs], recipe.max_shard_bytes)
     at = Roles(names.index(roles[0]), names.index(roles[1])) if roles is not None else None
     return Plan(
@@ -92,7 +92,11 @@ def _donor_among(recipe: Recipe, models: Mapping[str, Model], references: Sequen
 
 
 def _merge(
-    recipe: Recipe, models: Mapping[str, Model], information: Mapping[str, Checkpoint], roles: tuple[str, str] | None
+    recipe: Recipe,
+    models: Mapping[str, Model],
+    information: Mapping[str, Checkpoint],
+    roles: tuple[str, str] | None,
+    copied: frozenset[str],
 ) -> _Merged:
     """Plan one recipe whose models are all known. Raises IncompatibleError with all problems."""
     used = [models[name] for name in recipe.inputs]
@@ -111,7 +115,7 @@ def _merge(
     if isinstance(chosen, Problem) and recipe.name is None:
         problems.append(chosen)
     refuse(IncompatibleError, problems)
-    jobs, notes = _jobs(recipe, parts, targets, donor, information, roles)
+    jobs, notes = _jobs(recipe, parts, targets, donor, information, roles, copied)
     kept = template_notes(donor.name, folders) if recipe.chat_template is None else ()
     return _Merged(jobs, targets.config, donor, (*notes, *kept))
 
@@ -123,6 +127,7 @@ def _jobs(
     donor: Model,
     information: Mapping[str, Checkpoint],
     roles: tuple[str, str] | None,
+    copied: frozenset[str],
 ) -> tuple[tuple[TensorJob, ...], tuple[str, ...]]:
     method = recipe.method
     arguments = Arguments(method.info, parts)
@@ -135,7 +140,14 @@ def _jobs(
         inputs = tuple(model.tensors[name] for model, name in zip(part.models, target.sources, strict=True))
         models = tuple(model.index for model in part.models)
         first = inputs[0]
-        if any(given.dtype not in NAMES for given in inputs):
+        dtypes = list(dict.fromkeys(given.dtype for given in inputs))
+        if len(dtypes) > 1 and any(dtype not in NAMES for dtype in dtypes):
+            must = "A tensor must be a float in every model, or of one other dtype in every model."
+            problems.append(
+                Problem(must, f"'{target.name}' {' and '.join(dtypes)}", ", ".join(m.name for m in part.models))
+            )
+            continue
+        if dtypes[0] not in NAMES or all(name in copied for name in target.sources):
             jobs.append(_copy(recipe, target, inputs, models, donor))
             continue
         shape = first.shape

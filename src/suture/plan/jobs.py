@@ -136,6 +136,11 @@ class Plan:
         return sum(info.nbytes for job in self.jobs for given in job.inputs for info in stored_of(given))
 
     @cached_property
+    def by_name(self) -> Mapping[str, TensorJob]:
+        """The jobs by the name of their tensor."""
+        return {job.name: job for job in self.jobs}
+
+    @cached_property
     def left_out(self) -> Mapping[str, Mapping[str, str]]:
         """For each model that is read, the tensors that nothing of the output is made of, with the reason."""
         reasons = {line.name: line.reason for line in self.dropped}

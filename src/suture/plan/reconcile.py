@@ -21,9 +21,13 @@ from suture.plan.models import Model, collect
 
 @dataclass(frozen=True)
 class Reconciled:
-    """The models as the plan goes on with them, what of them the output will not have, and notes."""
+    """The models as the plan goes on with them, what of them the output will not have, and notes.
+
+    copied: tensors that are copied though they are floats (buffers that no training changes).
+    """
 
     models: Mapping[str, Model]
+    copied: frozenset[str]
     dropped: tuple[Line, ...]
     notes: tuple[str, ...]
 
@@ -44,7 +48,8 @@ def reconcile(models: Mapping[str, Model], checkpoints: Sequence[Checkpoint], do
     if ledger.config:
         giver = changed[names[donor]]
         changed[giver.name] = replace(giver, config=MappingProxyType({**giver.config, **ledger.config}))
-    return Reconciled(MappingProxyType(changed), ledger.dropped, ledger.notes)
+    copied = frozenset(line.name for line in ledger.kept if line.action == "copy")
+    return Reconciled(MappingProxyType(changed), copied, ledger.dropped, ledger.notes)
 
 
 def _tensors(model: Model, index: int, scaled: ScaledSet, ledger: Ledger) -> dict[str, Input]:

@@ -116,6 +116,11 @@ class ReportData:
     replicates: tuple[Contrast, ...] = ()
     floors: tuple[Score, ...] = ()
 
+    @property
+    def known_floors(self) -> tuple[Score, ...]:
+        """The scores of the floors: the study's own, else those that the comparison holds."""
+        return self.floors or self.comparison.floors
+
     def card(self, label: str) -> ModelCard | None:
         """Return the card of `label`, None where the report has none."""
         return next((card for card in self.models if card.label == label), None)

@@ -11,21 +11,25 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from suture.report import tables, transitions
+from suture.report import contrasts, tables, transitions
+from suture.report.compact import noise_table
 from suture.report.data import ReportData
+from suture.report.distributions import spreads
 from suture.report.finding import findings, headline, what_was_merged
+from suture.report.heat import HEAT_MARKS, WORDS, heat_map
 from suture.report.labels import TONES, coefficient, share
+from suture.report.plane import front_sentence
+from suture.report.private import write_private
+from suture.report.regressions import regressions
 from suture.report.view import page_data
 
-SCRIPTS = ("base.js", "curve.js", "sweep.js", "answers.js", "items.js", "slider.js")
+SCRIPTS = ("base.js", "curve.js", "sweep.js", "answers.js", "items.js", "regressions.js", "slider.js")
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def write_report(path: Path, data: ReportData, *, text: bool = True) -> None:
-    """Write report.html, whole or not at all. With text=False no prompt, answer, reference or fact enters the file."""
-    staging = path.with_name(path.name + ".partial")
-    staging.write_text(render_report(data, text=text), encoding="utf-8")
-    staging.replace(path)
+    """Write report.html, whole or not at all, mode 0600; without `text` no item's text enters it."""
+    write_private(path, render_report(data, text=text))
 
 
 def render_report(data: ReportData, *, text: bool = True) -> str:
@@ -45,8 +49,16 @@ def render_report(data: ReportData, *, text: bool = True) -> str:
         headline=headline(data),
         merged=what_was_merged(data),
         findings=findings(data),
+        regressions=regressions(data) if text else (),
         panels=transitions.panels(data),
+        map=heat_map(data),
+        marks=HEAT_MARKS,
+        words=WORDS,
+        spreads=spreads(data),
+        front_sentence=front_sentence(data),
         tables=tables,
+        contrasts=contrasts,
+        noise_table=noise_table,
     )
     return page
 

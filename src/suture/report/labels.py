@@ -129,6 +129,20 @@ def share(value: float, *, signed: bool = False) -> str:
     return f"{number(100 * value, 1, signed=signed)}{NARROW}%" if isfinite(value) else MISSING
 
 
+def share_interval(interval: Interval) -> str:
+    """Write the bounds of a share or ratio in per cent, "[low, high]", unbreakable; empty where there are none."""
+    if not (isfinite(interval.low) and isfinite(interval.high)):
+        return ""
+    return f"[{number(100 * interval.low, 1)},{NARROW}{number(100 * interval.high, 1)}]"
+
+
+def p_text(value: float) -> str:
+    """Write a p-value: three decimals, "< 0.001" below that; a dash where there is none."""
+    if not isfinite(value):
+        return MISSING
+    return f"<{NARROW}0.001" if value < 0.001 else number(value, 3)
+
+
 def coefficient(value: float) -> str:
     """Write a nominal coefficient: 0.5, 0.25; three decimals at the most."""
     return f"{value:.3f}".rstrip("0").rstrip(".").replace("-", "−") if isfinite(value) else MISSING

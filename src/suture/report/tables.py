@@ -1,4 +1,4 @@
-"""The report's tables: scores, verdicts, noise, drift, planning, realised coefficients, digests."""
+"""The report's tables: scores, verdicts, drift, planning, realised coefficients, signatures, digests."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from suture.report.labels import (
     TASKS,
     TONES,
     coefficient,
+    interval_text,
     measure,
     metric_style,
     realised,
@@ -28,24 +29,27 @@ WARN_BEYOND = 0.05  # share of the nominal coefficient by which the realised one
 
 
 def score_table(data: ReportData) -> Table:
-    """Return one row a model: realised coefficient and the score on each axis that carries a margin."""
+    """Return one row a model: realised coefficient, where any is known, and the score on each axis with a margin."""
+    merged = any(isfinite(card.realised) for card in data.models)
     axes = data.comparison.axes
     columns = tuple(f"{measure(axis.task, axis.metric)}{_unit(axis.metric)}" for axis in axes)
     rows = []
     for card in data.models:
         cells = [_interval_cell(data.comparison.score(card.label, axis.task, axis.metric)) for axis in axes]
-        rows.append(Row((Cell(card.label), Cell(realised(card.realised), number=True), *cells), card.label))
+        towards = [Cell(realised(card.realised), number=True)] if merged else []
+        rows.append(Row((Cell(card.label), *towards, *cells), card.label))
     floors = [_floor(axis.floor, axis.metric, axis.floor_value) for axis in axes]
     if any(cell.text != MISSING for cell in floors):
-        rows.append(Row((Cell("best floor", "mute"), Cell("", number=True), *floors)))
-    caption = "Mean of the items with its 95 % interval; a is the realised coefficient, 0 = general, 1 = clinical."
-    return Table("Scores", caption, ("model", "a", *columns), tuple(rows))
+        rows.append(Row((Cell("best floor", "mute"), *([Cell("", number=True)] if merged else []), *floors)))
+    caption = "Mean of the items with its 95 % interval"
+    caption += "; a is the realised coefficient, 0 = general, 1 = clinical." if merged else "."
+    return Table("Scores", caption, ("model", *(["a"] if merged else []), *columns), tuple(rows))
 
 
 def description_tables(data: ReportData) -> tuple[Table, ...]:
     """Return one table a task for the metrics that carry no margin: the mean of every model, then of every floor."""
     judged = {(axis.task, axis.metric) for axis in data.comparison.axes}
-    scores = [*data.comparison.scores, *data.floors]
+    scores = [*data.comparison.scores, *data.known_floors]
     described = [s for s in scores if (s.task, s.metric) not in judged and data.task_axes.get(s.task) != "probe"]
     found: dict[str, dict[str, None]] = {}
     for score in described:
@@ -58,11 +62,19 @@ def _description(task: str, metrics: tuple[str, ...], values: Mapping[tuple[str,
     rows = []
     for model in dict.fromkeys(model for where, model, _ in values if where == task):
         scores = [values.get((task, model, metric)) for metric in metrics]
-        cells = [Cell(value_text(s.metric, s.value) if s else MISSING, number=True) for s in scores]
+        cells = [_described(score) for score in scores]
         rows.append(Row((Cell(model), *cells), model))
     columns = ("model", *(f"{metric_style(metric).name}{_unit(metric)}" for metric in metrics))
     title = TASKS.get(task, task.replace("_", " "))
-    return Table(title[0].upper() + title[1:], "Means; they describe and carry no verdict.", columns, tuple(rows))
+    caption = "Means with 95 % intervals, floors last; they describe and carry no verdict."
+    return Table(title[0].upper() + title[1:], caption, columns, tuple(rows))
+
+
+def _described(score: Score | None) -> Cell:
+    if score is None:
+        return Cell(MISSING, number=True)
+    bounds = interval_text(score.metric, score.interval)
+    return Cell(value_text(score.metric, score.value), number=True, details=(bounds,) if bounds else ())
 
 
 def verdict_table(data: ReportData) -> Table:
@@ -72,7 +84,7 @@ def verdict_table(data: ReportData) -> Table:
         f"{measure(m.task, m.metric)}{_unit(m.metric)}, margin {value_text(m.metric, m.value)}"
         for m in data.comparison.margins
     ]
-    found = [*data.comparison.contrasts, *data.replicates]
+    found = [*data.comparison.contrasts, *data.replicates, *data.comparison.replicates]
     pairs = dict.fromkeys((contrast.model, contrast.against) for contrast in found)
     by_key = {(c.model, c.against, c.task, c.metric): c for c in found}
     rows = [
@@ -85,19 +97,6 @@ def verdict_table(data: ReportData) -> Table:
         "n. Items: the shares lost (−) and gained (+) of a 0/1 metric."
     )
     return Table("Verdicts", caption, ("model", "against", *margins), tuple(rows))
-
-
-def contrast_table(data: ReportData) -> Table:
-    """Return one row for each contrast that was made, drift apart."""
-    contrasts = [c for c in data.comparison.contrasts if data.task_axes.get(c.task) != "probe"]
-    caption = "Every metric against every parent; metrics without a margin describe and carry no verdict."
-    return Table("All contrasts", caption, _CONTRAST_COLUMNS, tuple(map(_contrast_row, contrasts)))
-
-
-def replicate_table(data: ReportData) -> Table:
-    """Return the A/A rows: one model evaluated twice."""
-    caption = "The same weights evaluated twice: what differs here is noise of the measurement."
-    return Table("Noise (A/A)", caption, _CONTRAST_COLUMNS, tuple(map(_contrast_row, data.replicates)))
 
 
 def drift_table(data: ReportData) -> Table:
@@ -182,45 +181,30 @@ def digest_table(data: ReportData) -> Table:
     return Table("Weights", "BLAKE3 over all tensors; suture digest recomputes it.", columns, tuple(rows))
 
 
+def signature_table(data: ReportData) -> Table:
+    """Return, for each task and signature, the metrics that it stands for and the digest of the prompts asked."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for task, metrics in data.comparison.signatures.items():
+        for metric, signature in metrics.items():
+            found.setdefault((task, signature), []).append(metric_style(metric).name)
+    rows = [
+        Row(
+            (
+                Cell(TASKS.get(task, task.replace("_", " "))),
+                Cell(", ".join(names)),
+                Cell(signature, "code"),
+                Cell(data.comparison.prompts.get(task, MISSING)[:16], "code"),
+            )
+        )
+        for (task, signature), names in found.items()
+    ]
+    caption = "How each number is computed; equal for all models, else they are refused. Prompts: start of the digest."
+    return Table("Signatures", caption, ("task", "metrics", "signature", "prompts"), tuple(rows))
+
+
 def needs_warning(row: RealisedRow) -> bool:
     """Return whether the realised coefficient lies more than 5 % off the nominal one."""
     return not abs(row.realised - row.nominal) <= WARN_BEYOND * abs(row.nominal)
-
-
-_CONTRAST_COLUMNS = (
-    "model",
-    "against",
-    "measure",
-    "n",
-    "difference",
-    "margin",
-    "smallest provable",
-    "lost",
-    "gained",
-    "retention",
-    "verdict",
-)
-
-
-def _contrast_row(contrast: Contrast) -> Row:
-    tone = TONES[contrast.verdict]
-    lost, gained = (f"{share(part)}" for part in (contrast.forgotten, contrast.gained))
-    return Row(
-        (
-            Cell(contrast.model),
-            Cell(contrast.against),
-            Cell(f"{measure(contrast.task, contrast.metric)}{_unit(contrast.metric)}"),
-            Cell(_count(contrast), number=True),
-            Cell(with_interval(contrast.metric, contrast.difference, contrast.interval, signed=True), number=True),
-            Cell(value_text(contrast.metric, contrast.margin), number=True),
-            Cell(value_text(contrast.metric, contrast.mde), number=True),
-            Cell(lost, number=True),
-            Cell(gained, number=True),
-            Cell(share(contrast.retention), number=True),
-            Cell(f"{MARKS[tone]} {contrast.verdict}", tone),
-        ),
-        contrast.model,
-    )
 
 
 def _verdict(contrast: Contrast | None) -> Cell:
@@ -233,10 +217,6 @@ def _verdict(contrast: Contrast | None) -> Cell:
     if isfinite(contrast.retention):
         lines.append(f"retains {share(contrast.retention)}")
     return Cell(f"{MARKS[tone]} {contrast.verdict.removesuffix(' at this n')}", tone, details=tuple(lines))
-
-
-def _count(contrast: Contrast) -> str:
-    return str(contrast.n) if contrast.n == contrast.clusters else f"{contrast.n} in {contrast.clusters}"
 
 
 def _floor(floor: str, metric: str, value: float) -> Cell:

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from suture.report.compact import compact_tables, noise_table
+from suture.report.contrasts import recovered_table
 from suture.report.data import ReportData
 from suture.report.finding import headline
 from suture.report.labels import NARROW
 from suture.report.table import Cell, Table
-from suture.report.tables import description_tables, planning_table, realised_table, score_table, verdict_table
+from suture.report.tables import (
+    description_tables,
+    margin_lines,
+    planning_table,
+    realised_table,
+    score_table,
+    verdict_table,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+READING = (
+    "Differences are model − parent, paired by item, with 95 % intervals; n: items, or items/clusters. p tests no "
+    "difference; below it Holm within the primary family, Benjamini-Hochberg (BH) within the rest. Detects: the "
+    "smallest difference found, and margin proven, at 80 % power at this n. Lost, gained: shares of items 1→0 and 0→1; "
+    "adj.: what of them is more than guessing explains. Below a verdict: p of a loss of the margin or more, and Holm's."
+)
+NARROW_COLUMNS = 6  # of intervals that fit beside one another
+WIDE = 7  # columns from which on a table is drawn without padding
 STYLES = {"kept": "green", "forgotten": "bold red", "open": "yellow", "mute": "dim", "warn": "bold yellow"}
 
 
@@ -29,7 +48,27 @@ def comparison_table(data: ReportData) -> RenderableType:
         Text(data.title, "bold"),
         *([Text("Synthetic records, fictional patients.", "italic")] if data.synthetic else []),
         Text(found.sentence if found else data.gate.sentence),
-        *(draw(table) for table in tables if table.rows),
+        *(draw(part) for table in tables if table.rows for part in _narrow(table)),
+    )
+
+
+def contrast_tables(data: ReportData) -> RenderableType:
+    """Return what the terminal shows of a comparison alone: scores beside their floors, contrasts, shares, noise."""
+    from rich.console import Group
+    from rich.text import Text
+
+    tables = (
+        score_table(data) if data.comparison.axes else None,
+        *description_tables(data),
+        *compact_tables(data),
+        recovered_table(data),
+        noise_table(data),
+    )
+    margins = [f"Margin of {what}: {why}" for what, why in margin_lines(data)]
+    return Group(
+        *(draw(part) for table in tables if table and table.rows for part in _narrow(table)),
+        Text(READING),
+        *(Text(f"- {line}") for line in (*margins, *data.comparison.notes)),
     )
 
 
@@ -47,15 +86,34 @@ def draw(table: Table) -> RenderableType:
         title_justify="left",
         caption_justify="left",
         pad_edge=False,
+        padding=(0, 0) if len(table.columns) >= WIDE else (0, 1),
     )
     for index, column in enumerate(table.columns):
         numbers = any(row.cells[index].number for row in table.rows)
-        drawn.add_column(column, justify="right" if numbers else "left")
+        drawn.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for index, row in enumerate(table.rows):
         repeated = index > 0 and row.model != "" and table.rows[index - 1].model == row.model
         cells = [_text(cell) for cell in row.cells]
         drawn.add_row(*([Text("")] if repeated else cells[:1]), *cells[1:])
     return drawn
+
+
+def _narrow(table: Table) -> Iterator[Table]:
+    """Cut a table whose cells carry intervals into parts that fit, the first column in each."""
+    wide = (
+        len(table.columns) > NARROW_COLUMNS
+        and any(cell.details for row in table.rows for cell in row.cells[1:])
+        and all(cell.number for row in table.rows for cell in row.cells[1:])
+    )
+    if not wide:
+        yield table
+        return
+    for start in range(1, len(table.columns), NARROW_COLUMNS - 1):
+        stop = start + NARROW_COLUMNS - 1
+        rows = tuple(replace(row, cells=(row.cells[0], *row.cells[start:stop])) for row in table.rows)
+        caption = table.caption if stop >= len(table.columns) else ""
+        title = table.title if start == 1 else f"{table.title}, continued"
+        yield Table(title, caption, (table.columns[0], *table.columns[start:stop]), rows)
 
 
 def _text(cell: Cell) -> Text:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
+
+from blake3 import blake3
 
 from suture.compare.axes import orientation
 from suture.compare.verdicts import Contrast, Score
 from suture.report.data import AnswerSet, ReportData
 from suture.report.diff import word_diff
 from suture.report.finding import at_stake, findings
-from suture.report.labels import SIDE_EFFECTS, TASKS, TONES, coefficient, measure, metric_style, realised, with_interval
+from suture.report.labels import (
+    SIDE_EFFECTS,
+    TASKS,
+    TONES,
+    coefficient,
+    measure,
+    metric_style,
+    realised,
+    value_text,
+    with_interval,
+)
+from suture.report.plane import fronts, opening
+from suture.report.regressions import Regression, regressions
 
 
 def page_data(data: ReportData, *, text: bool) -> dict[str, Any]:
@@ -23,11 +38,22 @@ def page_data(data: ReportData, *, text: bool) -> dict[str, Any]:
             for c in data.models
         ],
         "metrics": {_key(*key): _metric(data, *key) for key in keys},
+        "fronts": fronts(data),
+        "opening": [_key(*key) for key in opening(data) or ()],
         "axes": [_axis(data, index) for index in range(len(data.comparison.axes))],
         "scores": [_score(score) for score in data.comparison.scores],
-        "items": [_items(contrast) for contrast in data.comparison.contrasts if isfinite(contrast.forgotten)],
+        "items": [
+            _items(contrast, text=text) for contrast in data.comparison.contrasts if isfinite(contrast.forgotten)
+        ],
+        "parents": list(data.comparison.against),
+        "regressions": [_regression(found) for found in regressions(data)] if text else [],
         "answers": [_answers(data, answers) for answers in data.answers] if text else [],
     }
+
+
+def item_names(task: str, items: Sequence[str], *, text: bool) -> list[str]:
+    """Return item ids as they are with `text`, else the first 12 digits of BLAKE3 over "task/id"."""
+    return list(items) if text else [blake3(f"{task}/{item}".encode()).hexdigest()[:12] for item in items]
 
 
 def _stop(data: ReportData, index: int) -> dict[str, Any]:
@@ -91,14 +117,26 @@ def _score(score: Score) -> dict[str, Any]:
     }
 
 
-def _items(contrast: Contrast) -> dict[str, Any]:
+def _items(contrast: Contrast, *, text: bool) -> dict[str, Any]:
+    """Lost and gained items: by name beside their texts, else by a digest, since a name may tell a patient."""
     return {
         "model": contrast.model,
         "against": contrast.against,
         "key": _key(contrast.task, contrast.metric),
         "n": contrast.n,
-        "lost": list(contrast.forgotten_items),
-        "gained": list(contrast.gained_items),
+        "lost": item_names(contrast.task, contrast.forgotten_items, text=text),
+        "gained": item_names(contrast.task, contrast.gained_items, text=text),
+    }
+
+
+def _regression(found: Regression) -> dict[str, Any]:
+    change = value_text(found.metric, -orientation(found.metric) * found.loss, signed=True)
+    return {
+        "model": found.model,
+        "against": found.against,
+        "key": _key(found.task, found.metric),
+        "answer": found.answer,
+        "score": f"{change} {metric_style(found.metric).unit}".rstrip() if isfinite(found.loss) else "",
     }
 
 

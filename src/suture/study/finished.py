@@ -21,7 +21,7 @@ from suture.study.build import ROUNDINGS, Built, Entry, evaluation_step, roundin
 from suture.study.models import weights_of
 from suture.study.schema import ANCESTOR, CLINICAL, GENERAL, Study
 from suture.study.scores import floor_folders, read_compared, read_gate
-from suture.study.store import Done, Store, replace_file
+from suture.study.store import Done, Store
 from suture.tasks.registry import get_task
 
 if TYPE_CHECKING:
@@ -90,11 +90,12 @@ def reported(done: Finished) -> ReportData:
 def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Path, Path]:
     """Write report.html and comparison.json and link the models by name; return the two paths."""
     from suture.report.html import write_report
+    from suture.report.private import write_private
 
     root = done.store.root
     report, comparison = root / "report.html", root / "comparison.json"
     write_report(report, data, text=text)
-    replace_file(comparison, (done.folder("compare") / "comparison.json").read_bytes())
+    write_private(comparison, (done.folder("compare") / "comparison.json").read_text(encoding="utf-8"))
     (root / "models").mkdir(exist_ok=True)
     for entry in done.built.entries:
         model = done.folder(entry.step) / "model"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from suture.checkpoint.donor import choose_donor, donor_files, has_chat_template, template_notes, vocabulary_digest
-from suture.errors import Problem
+from suture.errors import BadInputError, Problem
 
 
 def model(folder: Path, *, template: str | None = None, in_settings: bool = False) -> Path:
@@ -44,7 +44,42 @@ def test_a_template_is_found_in_either_place(folders: dict[str, Path]) -> None:
 def test_templates_that_differ_are_told(folders: dict[str, Path]) -> None:
     notes = template_notes("chat", folders)
     assert len(notes) == 2
-    assert all("keeps that of chat" in note for note in notes)
+    assert notes[0] == "chat template of plain differs (it has none); the output keeps that of chat"
+    first, *lines = notes[1].split("\n")
+    assert first == "chat template of other differs; the output keeps that of chat"
+    assert lines == ["--- chat", "+++ other", "@@ -1 +1 @@", "-a", "+b"]
+
+
+def test_a_diff_is_short_and_cannot_move_the_cursor(tmp_path: Path) -> None:
+    long = "\n".join(f"line {i} \x1b[2J" + "x" * 1000 for i in range(10_000))
+    folders = {"a": model(tmp_path / "a", template="a"), "b": model(tmp_path / "b", template=long)}
+    (note,) = template_notes("a", folders)
+    lines = note.split("\n")
+    assert len(lines) < 30
+    assert lines[-1] == "..."
+    assert all(line.isprintable() and len(line) < 200 for line in lines)
+
+
+def test_a_file_that_is_a_link_out_of_the_folder_is_not_copied(tmp_path: Path) -> None:
+    folder = model(tmp_path / "chat", template="a")
+    (tmp_path / "secret").write_text("{}")
+    (folder / "vocab.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(BadInputError, match=r"a link out of it: vocab\.json"):
+        donor_files(folder, {}, None)
+
+
+def test_the_output_says_not_that_it_is_quantised(folders: dict[str, Path]) -> None:
+    quantised = {"quant_method": "fp8"}
+    config = {"quantization_config": quantised, "text_config": {"quantization_config": quantised, "hidden_size": 8}}
+    files = donor_files(folders["chat"], config, None)
+    assert json.loads(files["config.json"]) == {"text_config": {"hidden_size": 8}}
+
+
+@pytest.mark.parametrize("text", ["[", '{"model": []}', '{"added_tokens": [1]}', '{"a": 1, "a": 2}', "[" * 100_000])
+def test_a_tokenizer_of_another_form_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(text)
+    with pytest.raises(BadInputError, match=r"tokenizer\.json"):
+        vocabulary_digest(tmp_path)
 
 
 def test_files_of_the_donor(folders: dict[str, Path]) -> None:

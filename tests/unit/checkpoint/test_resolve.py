@@ -31,6 +31,12 @@ def test_a_name_with_nul() -> None:
         resolve_model("a/b\0")
 
 
+@pytest.mark.parametrize("reference", ["x" * 5000, "~no-such-user-here/model"])
+def test_a_path_that_no_file_system_has(reference: str) -> None:
+    with pytest.raises(BadInputError, match="a folder that can be read"):
+        resolve_model(reference)
+
+
 @pytest.mark.parametrize(
     ("name", "advice"),
     [

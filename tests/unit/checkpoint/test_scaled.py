@@ -95,15 +95,17 @@ def test_scales_of_the_run_time_are_named(tmp_path: Path) -> None:
     }
 
 
-def test_a_model_without_fp8_has_none(tmp_path: Path) -> None:
-    found = find_scaled(model(tmp_path, None, w__weight=torch.ones(2), attn__k_scale=torch.ones(1)))
+@pytest.mark.parametrize("settings", [None, {"quant_method": "bitsandbytes", "load_in_4bit": True}])
+def test_a_model_of_floats_has_none(settings: dict[str, Any] | None, tmp_path: Path) -> None:
+    """Also where its config says how to quantise it while loading, as light fine-tunes leave it behind."""
+    found = find_scaled(model(tmp_path, settings, w__weight=torch.ones(2)))
     assert (dict(found.weights), dict(found.served)) == ({}, {})
 
 
 @pytest.mark.parametrize(
     ("settings", "tensors", "said"),
     [
-        (BLOCKS, {"w__weight": codes(4, 8)}, "must have its scale beside it. Got none for 'w.weight'"),
+        (BLOCKS, {"w__weight": codes(4, 8)}, "must have its scale beside it. Got none for 1 of 1: w.weight"),
         (BLOCKS, {"w__weight": codes(4, 8), "w__weight_scale_inv": torch.ones(2, 1)}, r"each 4 x 8 block. Got shape"),
         (CHANNELS, {"w__weight": codes(4, 8), "w__weight_scale": torch.ones(8)}, "output channel. Got shape"),
         (CHANNELS, {"w__weight": codes(4, 8), "w__weight_scale": torch.ones(1, dtype=torch.int32)}, "A scale must be"),
@@ -111,15 +113,15 @@ def test_a_model_without_fp8_has_none(tmp_path: Path) -> None:
         (
             CHANNELS,
             {"w__weight": codes(4, 8), "w__weight_scale": torch.ones(1), "v__weight_scale": torch.ones(1)},
-            "no other quantised tensor. Got 'v.weight_scale'",
+            "1 others .quant_method 'compressed-tensors'.: 'v.weight_scale' F32",
         ),
         (
             CHANNELS,
             {"w__weight": codes(4, 8), "w__weight_scale": torch.ones(1), "v__weight": torch.ones(2).to(torch.int8)},
-            "no other quantised tensor. Got 'v.weight' of I8",
+            "1 others .*: 'v.weight' I8",
         ),
-        (BLOCKS, {"w__weight": torch.ones(2)}, "without an fp8 tensor"),
-        ({"quant_method": "gptq", "bits": 4}, {"w__qweight": torch.ones(2, dtype=torch.int32)}, "'gptq'"),
+        ({"quant_method": "gptq", "bits": 4}, {"w__qweight": torch.ones(2, dtype=torch.int32)}, "'gptq'.: 'w.qweight'"),
+        ({"quant_method": "quanto"}, {"w__weight": codes(4, 8), "w__weight_scale": torch.ones(1)}, "Got 'quanto'"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(

@@ -73,6 +73,14 @@ def current_umask() -> int:
     return found
 
 
+def test_the_working_folder_may_be_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    write(Path("."))
+    check(tmp_path / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
+
+
 def test_nothing_is_left_of_a_run_that_failed_before_its_first_piece(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), CheckpointWriter(tmp_path / "out", lay_out(TENSORS, 1 << 30), key="k"):
         raise ZeroDivisionError

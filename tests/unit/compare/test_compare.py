@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suture.compare.compare import compare, judge
+from suture.compare.compare import compare
+from suture.compare.contrasts import judge
 from suture.compare.power import smallest_margin
 from suture.compare.verdicts import Comparison, Interval, Margin, read_comparison, write_comparison
 from suture.errors import BadInputError, IncompatibleError, UsageError

@@ -52,6 +52,11 @@ def test_the_sentence_carries_the_figures() -> None:
     )
 
 
+def test_the_sentence_says_why_there_is_no_interval() -> None:
+    found = check_gate(comparison((math.nan, math.nan), (0.7, 1.1)), general="general", clinical="clinical")
+    assert "clinical is not established below general on contrast (+nan, no interval: test)" in found.sentence
+
+
 def test_a_missing_contrast_is_refused() -> None:
     with pytest.raises(UsageError, match="mts_likelihood"):
         check_gate(

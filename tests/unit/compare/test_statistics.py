@@ -18,6 +18,7 @@ from suture.compare.statistics import (
     estimate_difference,
     estimate_mean,
     mcnemar,
+    noninferiority,
     permutation,
     student_interval,
     tango_interval,
@@ -102,14 +103,6 @@ def test_intervals_depend_on_seed_and_values_only() -> None:
     assert bootstrap_interval(values, alone(25), seed=1) != bootstrap_interval(values, alone(25), seed=2)
 
 
-def test_bootstrap_covers_normal_means_at_fifty_items() -> None:
-    generator = np.random.default_rng(11)
-    names = alone(50)
-    intervals = [bootstrap_interval(generator.normal(size=50), names, seed=run) for run in range(400)]
-    share = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
-    assert 0.925 <= share <= 0.975  # 0.95 +- 2.3 standard errors
-
-
 def test_wilson_is_scipys() -> None:
     expected = stats.binomtest(7, 32).proportion_ci(0.95, method="wilson")
     found = wilson_interval(7 / 32, 32)
@@ -142,6 +135,30 @@ def test_tango_excludes_zero_where_mcnemars_score_does_and_mirrors(lost: int, ga
     assert (found.low, found.high) == pytest.approx((-mirrored.high, -mirrored.low), abs=1e-9)
     significant = (gained - lost) ** 2 > Z**2 * (gained + lost)
     assert significant == (not found.low <= 0 <= found.high)
+
+
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(1, 40), st.floats(0.01, 0.6))
+def test_noninferiority_of_shares_is_proven_where_the_interval_clears_the_margin(
+    lost: int, gained: int, same: int, margin: float
+) -> None:
+    n = lost + gained + same
+    against = np.array([1.0] * lost + [0.0] * gained + [1.0] * same)
+    model = np.array([0.0] * lost + [1.0] * gained + [1.0] * same)
+    p = noninferiority(model, against, alone(n), margin, binary=True)
+    low = estimate_difference(model, against, alone(n), binary=True).interval.low if n > 1 else math.nan
+    if n > 1 and abs(low + margin) > 1e-6:
+        assert (p < 0.025) == (low > -margin)
+
+
+def test_noninferiority_of_a_mean_is_scipys_one_sided_t_test() -> None:
+    differences = np.random.default_rng(3).normal(-0.1, 1.0, size=40)
+    expected = stats.ttest_1samp(differences, -0.5, alternative="greater").pvalue
+    assert noninferiority(differences, np.zeros(40), alone(40), 0.5, binary=False) == pytest.approx(expected)
+    turned = noninferiority(-differences, np.zeros(40), alone(40), 0.5, binary=False, sign=-1)
+    assert turned == pytest.approx(expected)
+    assert noninferiority(np.zeros(9), np.zeros(9), alone(9), 0.5, binary=False) == 0.0
+    assert noninferiority(np.full(9, -1.0), np.zeros(9), alone(9), 0.5, binary=False) == 1.0
+    assert math.isnan(noninferiority(np.zeros(3), np.zeros(3), ["a"] * 3, 0.5, binary=False))
 
 
 def test_permutation_of_equal_signs_counts_every_assignment() -> None:

@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 
 import pytest
 
-from suture.compare.compare import judge
+from suture.compare.contrasts import judge
 from suture.compare.gate import check_gate
 from suture.compare.power import plan_margins
 from suture.compare.verdicts import Axis, Comparison, Contrast, Interval, Margin, Score

@@ -135,6 +135,16 @@ def test_without_text_no_prompt_reference_answer_or_fact_is_in_the_file(report: 
     assert data["items"]
 
 
+def test_without_text_items_are_digests_and_not_names(report: ReportData) -> None:
+    lost = report.comparison.contrast("linear 0.5", "clinical", "clinic_mcq", "accuracy")
+    assert lost is not None
+    assert lost.forgotten_items
+    named, plain = render_report(report), render_report(report, text=False)
+    for item in lost.forgotten_items:
+        assert f'"{item}"' in named
+        assert item not in plain
+
+
 def test_an_answer_cannot_break_out_of_its_data(report: ReportData) -> None:
     text = render_report(_marked(report, HOSTILE))
     page = Page(text)

@@ -7,7 +7,7 @@ from math import nan
 
 import pytest
 
-from suture.report import tables
+from suture.report import contrasts, tables
 from suture.report.data import RealisedRow, ReportData
 from suture.report.table import Cell, Table
 
@@ -81,7 +81,7 @@ def test_drift_is_a_distance_and_never_judged(report: ReportData) -> None:
     table = tables.drift_table(report)
     assert table.columns == ("model", "KL to general, nats a token", "KL to clinical, nats a token")
     assert {cell.tone for row in table.rows for cell in row.cells} == {""}
-    assert not any("KL to" in row.cells[2].text for row in tables.contrast_table(report).rows)
+    assert not any("KL to" in row.cells[2].text for row in contrasts.contrast_table(report).rows)
 
 
 def test_an_unscored_model_shows_a_dash(report: ReportData) -> None:

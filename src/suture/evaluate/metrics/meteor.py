@@ -27,11 +27,12 @@ def score(response: str, reference: str) -> float:
     from nltk.translate.meteor_score import meteor_score
 
     punkt()
-    return 100.0 * float(meteor_score([word_tokenize(reference)], word_tokenize(response), wordnet=_wordnet()))
+    return 100.0 * float(meteor_score([word_tokenize(reference)], word_tokenize(response), wordnet=english()))
 
 
 @cache
-def _wordnet() -> Any:
+def english() -> Any:
+    """Return NLTK's reader of the English WordNet 3.0."""
     from nltk.corpus.reader import WordNetCorpusReader
 
     class English(WordNetCorpusReader):  # type: ignore[misc]

@@ -1,5 +1,5 @@
 // The trade-off curve: one point a model, the linear path joined, the slider's point ringed.
-const AXIS_NAMES = { instruction: "Instruction following", medical: "Medical knowledge", clinical: "Clinical generation" };
+const AXIS_NAMES = { instruction: "Instruction following", medical: "Medical knowledge", clinical: "Clinical generation", "": "Other" };
 const SYMBOLS = { ancestor: "circle-open", general: "square", clinical: "square", merge: "circle", adapted: "triangle-up" };
 const onPath = new Map(page.path.map((stop, index) => [stop.model, index]));
 const curve = byId("curve");
@@ -15,6 +15,19 @@ function pointOf(model) {
   return x && y ? { x, y } : null;
 }
 
+function frontLabels() {
+  return page.fronts[chosen().sort().join("|")] || [];
+}
+
+// The front: a dotted line through the models that no other one beats on both measures; their marks are edged in ink.
+function frontTrace() {
+  const points = frontLabels().map(pointOf).filter(Boolean).sort((one, two) => one.x.value - two.x.value);
+  return {
+    type: "scatter", mode: "lines", x: points.map((point) => point.x.value), y: points.map((point) => point.y.value),
+    line: { color: theme("ink"), width: 2, dash: "dot" }, hoverinfo: "skip", opacity: 0.75,
+  };
+}
+
 function pointTrace(model) {
   const point = pointOf(model.label);
   const stop = page.path[onPath.get(model.label)];
@@ -23,13 +36,15 @@ function pointTrace(model) {
     type: "data", symmetric: false, array: [score.high - score.value], arrayminus: [score.value - score.low],
     color: faded(stop ? colour : "rgb(128,134,142)", 0.5), thickness: 1.2, width: 0,
   });
+  const leads = frontLabels().includes(model.label);
+  const edge = symbol => (symbol.endsWith("open") ? colour : leads ? theme("ink") : theme("ground"));
   const parent = model.role === "general" || model.role === "clinical";
   const symbol = !stop && model.role === "merge" ? "diamond" : SYMBOLS[model.role];
   const [xKey, yKey] = chosen();
   const line = (key, score) => `${page.metrics[key].label}: ${written(key, score.value)} ${bracket(key, score)}`;
   return {
     type: "scatter", mode: "markers", x: [point.x.value], y: [point.y.value], error_x: bars(point.x), error_y: bars(point.y),
-    marker: { symbol, size: parent ? 13 : 12, color: colour, line: { width: symbol.endsWith("open") ? 2 : 1, color: symbol.endsWith("open") ? colour : theme("ground") } },
+    marker: { symbol, size: parent ? 13 : 12, color: colour, line: { width: symbol.endsWith("open") || leads ? 2 : 1, color: edge(symbol) } },
     customdata: [model.label],
     hovertemplate: `<b>${model.label}</b><br>${line(yKey, point.y)}<br>${line(xKey, point.x)}<extra></extra>`,
   };
@@ -93,7 +108,7 @@ function drawCurve() {
     line: { color: theme("soft"), width: 1.5 }, hoverinfo: "skip", opacity: 0.6,
   };
   const ringTrace = { type: "scatter", mode: "markers", x: [null], y: [null], hoverinfo: "skip", marker: { symbol: "circle-open", size: 25, line: { width: 3 } } };
-  const traces = [joined, ...models.map(pointTrace), ringTrace];
+  const traces = [joined, frontTrace(), ...models.map(pointTrace), ringTrace];
   const [xKey, yKey] = chosen();
   const direction = (key) => (page.metrics[key].better < 0 ? "reversed" : true);
   const layout = plainLayout({
@@ -103,6 +118,7 @@ function drawCurve() {
   });
   ring = { trace: traces.length - 1, x: null, y: null };
   Plotly.react(curve, traces, layout, plotConfig);
+  byId("front").textContent = `On the front: ${frontLabels().join("; ") || "none"}.`;
   labelCurve();
   moveRing(current, false);
 }
@@ -131,7 +147,7 @@ function moveRing(index, smooth = true) {
 }
 
 function startCurve() {
-  const options = Object.entries(page.metrics).filter(([, metric]) => metric.plotted && AXIS_NAMES[metric.axis]);
+  const options = Object.entries(page.metrics).filter(([, metric]) => metric.plotted && metric.axis in AXIS_NAMES);
   const groups = Object.entries(AXIS_NAMES)
     .map(([axis, name]) => [name, options.filter(([, metric]) => metric.axis === axis).map(([key, metric]) => [key, metric.label])])
     .filter(([, found]) => found.length);
@@ -140,9 +156,7 @@ function startCurve() {
     fillSelect(select, groups);
     select.addEventListener("change", drawCurve);
   }
-  const judged = (axis) => (page.axes.find((found) => found.axis === axis) || {}).key;
-  x.value = judged("instruction") || x.value;
-  y.value = judged("clinical") || judged("medical") || y.value;
+  if (page.opening.length) [x.value, y.value] = page.opening;
   drawCurve();
   curve.on("plotly_click", (event) => {
     const index = onPath.get(event.points[0].customdata);

@@ -82,5 +82,6 @@ if (page.path.length) {
 }
 startCurve();
 startAnswers();
+startRegressions();
 if (page.path.length) goTo(current);
 dark.addEventListener("change", redraw);

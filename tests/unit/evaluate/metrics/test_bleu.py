@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from suture.evaluate.metrics import bleu
@@ -24,3 +26,15 @@ def test_the_signature_is_sacrebleus() -> None:
     assert bleu.signature().startswith(
         "sacrebleu, sentence-level, nrefs:1|case:mixed|eff:yes|tok:13a|smooth:exp|version:"
     )
+
+
+def test_plain_bleu_does_not_smooth(caplog: pytest.LogCaptureFixture) -> None:
+    assert bleu.score("a b c d", "a b c e", plain=True) == 0.0  # no common 4-gram
+    assert bleu.score("no fever", "no fever", plain=True) == 0.0  # too short for one
+    assert bleu.score("a b c d e", "a b c d f", plain=True) == pytest.approx(
+        100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25
+    )
+    assert bleu.score("a b c d", "a b c d e", plain=True) == pytest.approx(100 * math.exp(1 - 5 / 4))
+    assert bleu.score("", "a", plain=True) == 0.0
+    assert "eff:no|tok:13a|smooth:none" in bleu.signature(plain=True)
+    assert not caplog.records

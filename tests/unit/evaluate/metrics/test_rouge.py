@@ -30,3 +30,12 @@ def test_an_empty_answer_scores_nothing() -> None:
 
 def test_the_signature_states_the_settings() -> None:
     assert "use_stemmer=False" in rouge.signature()
+
+
+def test_lines_as_sentences() -> None:
+    answer, reference = "The lungs are clear. No acute disease.", "No acute disease. The lungs are clear."
+    assert rouge.scores(answer, reference, "lines")["rougeLsum"] == pytest.approx(100 * 4 / 7)
+    broken = rouge.scores(answer.replace(". ", ".\n"), reference.replace(". ", ".\n"), "lines")
+    assert broken["rougeLsum"] == pytest.approx(100.0)
+    assert broken["rougeL"] == pytest.approx(100 * 4 / 7)
+    assert rouge.signature("lines").endswith("Lsum sentences: lines")

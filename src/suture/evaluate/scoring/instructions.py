@@ -1,0 +1,149 @@
+"""Scores of answers to verifiable instructions: IFEval and IFBench, as published and repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from suture.errors import BadInputError, Problem, refuse
+from suture.evaluate import ifbench, ifeval_rules
+from suture.evaluate.languages import Languages
+from suture.evaluate.scoring.inputs import Matched, Row, Table, name_lines
+from suture.evaluate.scoring.protocols import INSTRUCTION_METRICS, Protocol
+from suture.evaluate.scoring.result import Score, Scored
+from suture.evaluate.verdicts import Instructions, Judged, Verdict, Verifiers, arguments, failed, judge
+from suture.events import track
+
+REPAIRED = "_repaired"
+_MUST = "A prompt must have instruction_id_list (ids of known instructions) and kwargs (an object for each)."
+Pick = Callable[[Judged], bool]
+
+
+def score_instructions(protocol: Protocol, prompts: Table, matched: Matched) -> Scored:
+    """Return the scores of matched responses ({key, response}) and prompts; raises BadInputError for bad prompts."""
+    rules = ifbench if protocol.kind == "ifbench" else ifeval_rules
+    verifiers = rules.verifiers()
+    languages = Languages()
+    verdicts: list[tuple[Verdict, ...]] = []
+    with ExitStack() as stack:
+        if protocol.kind == "ifbench":
+            stack.enter_context(ifbench.offline())
+        stack.enter_context(languages.listening())
+        items = _read_instructions(prompts, matched, verifiers)
+        advance = stack.enter_context(track(protocol.task, len(items), "prompt"))
+        for item, (_, found) in zip(items, matched.pairs, strict=True):
+            answer = str(found.fields["response"]) if found else None
+            verdicts.append(failed(item) if answer is None else judge(item, answer, verifiers, languages))
+            advance(1)
+    scores = _scores(verdicts, rules.signature(), protocol)
+    rows = [_row(item, found, pair) for item, found, pair in zip(items, verdicts, matched.pairs, strict=True)]
+    about = {
+        "instructions": sum(len(found) for found in verdicts),
+        "drawn": sum(_is_drawn(verdict) for found in verdicts for verdict in found),
+        "approximate": sum(verdict.approximate for found in verdicts for verdict in found),
+    }
+    missing, extra = len(matched.missing), len(matched.extra)
+    return Scored(protocol, len(items), missing, extra, scores, rows, _other_prompts(matched), about)
+
+
+def _read_instructions(prompts: Table, matched: Matched, verifiers: Verifiers) -> list[Instructions]:
+    """Build every verifier once, so that what is wrong with the prompts is named before any answer is judged."""
+    items: list[Instructions] = []
+    problems: list[Problem] = []
+    for row, _ in matched.pairs:
+        item = _instructions(row)
+        got = "another form" if item is None else _fault(item, verifiers)
+        if got:
+            problems.append(Problem(_MUST, got, f"{prompts.path}, line {row.line}"))
+        elif item is not None:
+            items.append(item)
+    refuse(BadInputError, problems)
+    return items
+
+
+def _instructions(row: Row) -> Instructions | None:
+    ids, kwargs = row.fields.get("instruction_id_list"), row.fields.get("kwargs")
+    if not isinstance(ids, list) or not isinstance(kwargs, list) or len(ids) != len(kwargs) or not ids:
+        return None
+    if not all(isinstance(one, str) for one in ids) or not all(isinstance(one, dict) for one in kwargs):
+        return None
+    return Instructions(row.id, str(row.fields["prompt"]), tuple(ids), tuple(kwargs))
+
+
+def _fault(item: Instructions, verifiers: Verifiers) -> str:
+    for identifier, kwargs in zip(item.ids, item.kwargs, strict=True):
+        if identifier not in verifiers.classes:
+            return f"the unknown instruction '{identifier[:60]}'"
+        try:
+            verifiers.make(identifier, arguments(kwargs), item.prompt)
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError):
+            return f"kwargs that do not fit '{identifier}'"
+    return ""
+
+
+def _other_prompts(matched: Matched) -> tuple[str, ...]:
+    """Name the answers that carry a prompt of their own which is not the one of their key (2785 has two in use)."""
+    lines = [found.line for row, found in matched.pairs if found and _text(found) not in ("", _text(row))]
+    return (f"The prompt beside the response differs from the prompts file: {name_lines(lines)}.",) if lines else ()
+
+
+def _text(row: Row) -> str:
+    return str(row.fields.get("prompt") or "").strip()
+
+
+def _scores(verdicts: Sequence[Sequence[Verdict]], signature: str, protocol: Protocol) -> dict[str, Score]:
+    scores: dict[str, Score] = {}
+    for name in INSTRUCTION_METRICS:
+        low, high = (_level(name, verdicts, pick) for pick in (_least, _greatest))
+        scores[name] = Score(_level(name, verdicts, _published), signature, (low, high))
+    if protocol.kind == "ifeval":
+        how = f"{signature}; repaired: language by most of ten seeded draws, nothing drawn"
+        for name in INSTRUCTION_METRICS:
+            scores[name + REPAIRED] = Score(_level(name, verdicts, _repaired), how)
+    return scores
+
+
+def _level(name: str, verdicts: Sequence[Sequence[Verdict]], pick: Pick) -> float:
+    """Return the share of prompts (all instructions followed) or of instructions, in per cent."""
+    passed = [[pick(v.strict if name.endswith("strict") else v.loose) for v in found] for found in verdicts]
+    if name.startswith("prompt"):
+        return 100.0 * sum(map(all, passed)) / len(passed)
+    return 100.0 * sum(map(sum, passed)) / sum(map(len, passed))
+
+
+def _row(item: Instructions, found: Sequence[Verdict], pair: tuple[Row, Row | None]) -> Mapping[str, Any]:
+    row: dict[str, Any] = {
+        "key": pair[0].fields["key"],
+        "missing": pair[1] is None,
+        "instruction_id_list": list(item.ids),
+        "strict": [verdict.strict.published for verdict in found],
+        "loose": [verdict.loose.published for verdict in found],
+        "strict_repaired": [verdict.strict.repaired for verdict in found],
+        "loose_repaired": [verdict.loose.repaired for verdict in found],
+        "drawn": [_is_drawn(verdict) for verdict in found],
+    }
+    if any(verdict.approximate for verdict in found):
+        row["approximate"] = [verdict.approximate for verdict in found]
+    return row
+
+
+def _is_drawn(verdict: Verdict) -> bool:
+    changes = any(judged.least != judged.greatest for judged in (verdict.strict, verdict.loose))
+    return changes and not verdict.approximate
+
+
+def _published(judged: Judged) -> bool:
+    return judged.published
+
+
+def _repaired(judged: Judged) -> bool:
+    return judged.repaired
+
+
+def _least(judged: Judged) -> bool:
+    return judged.least
+
+
+def _greatest(judged: Judged) -> bool:
+    return judged.greatest

@@ -1,0 +1,61 @@
+"""The trade-off plane: which pair of measures it opens on, and which models no other one beats on a pair."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import nan
+
+from suture.compare.axes import orientation
+from suture.compare.pareto import front
+from suture.report.data import ReportData
+from suture.report.labels import SIDE_EFFECTS, measure
+
+Key = tuple[str, str]
+
+
+def plane_keys(data: ReportData) -> tuple[Key, ...]:
+    """Return the (task, metric) pairs that may span the plane: measures of quality, no side effect, no drift."""
+    known = dict.fromkeys((score.task, score.metric) for score in data.comparison.scores)
+    return tuple(
+        key
+        for key in known
+        if key[1] not in SIDE_EFFECTS and not key[1].startswith("kl_to_") and data.task_axes.get(key[0]) != "probe"
+    )
+
+
+def front_of(data: ReportData, x: Key, y: Key) -> tuple[str, ...]:
+    """Return the labels of the models on the Pareto front of two measures, read off the means."""
+    labels = [card.label for card in data.models if card.role != "replicate"]
+    points = {label: tuple(_value(data, label, key) for key in (x, y)) for label in labels}
+    return front(points, tuple(orientation(key[1]) for key in (x, y)))
+
+
+def fronts(data: ReportData) -> dict[str, list[str]]:
+    """Return the front of every pair of measures under "task/metric|task/metric", both orders of which are the same."""
+    pairs = combinations(plane_keys(data), 2)
+    return {"|".join(sorted("/".join(key) for key in pair)): list(front_of(data, *pair)) for pair in pairs}
+
+
+def opening(data: ReportData) -> tuple[Key, Key] | None:
+    """Return the measures across and up that the plane opens on; None where fewer than two can span it."""
+    keys = plane_keys(data)
+    judged = {axis.axis: (axis.task, axis.metric) for axis in reversed(data.comparison.axes)}
+    x = judged.get("instruction") or (keys[0] if keys else None)
+    y = judged.get("clinical") or judged.get("medical")
+    others = [key for key in keys if key != x and key[0] != (x or ("",))[0]] or [key for key in keys if key != x]
+    y = y if y and y != x else (others[0] if others else None)
+    return (x, y) if x and y else None
+
+
+def front_sentence(data: ReportData) -> str:
+    """Return one sentence that names the models on the front of the opening pair; "" where there is no plane."""
+    pair = opening(data)
+    if pair is None:
+        return ""
+    labels = "; ".join(front_of(data, *pair)) or "none"
+    return f"On the Pareto front of {measure(*pair[0])} and {measure(*pair[1])}, by their means: {labels}."
+
+
+def _value(data: ReportData, label: str, key: Key) -> float:
+    score = data.comparison.score(label, *key)
+    return score.value if score else nan
