@@ -58,6 +58,7 @@ class Manifest:
     """All that is known of one merge. seconds is wall time; everything else is a function of the inputs.
 
     tensors: those of the output. dropped: those of each input that the output has nothing of, with the reason.
+    untrained: rows of special tokens that one input never trained, and the input that gave them.
     """
 
     version: str
@@ -73,6 +74,7 @@ class Manifest:
     arc_tensors: int | None
     tensors: Mapping[str, TensorEntry]
     dropped: Mapping[str, Mapping[str, str]]
+    untrained: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
     seconds: float
 

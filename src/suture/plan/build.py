@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from blake3 import blake3
 
-from suture.checkpoint.chat import chat_template_of, template_files
+from suture.checkpoint.chat import JINJA, chat_template_of, template_files
 from suture.checkpoint.donor import choose_donor, template_notes
 from suture.checkpoint.header import Checkpoint
 from suture.checkpoint.layout import lay_out
 from suture.checkpoint.source import Input
+from suture.checkpoint.untrained import UntrainedRow
 from suture.errors import IncompatibleError, Problem, refuse
 from suture.plan.arguments import Arguments
 from suture.plan.jobs import FLOATS, NAMES, Plan, Roles, StagedInput, TensorJob
@@ -45,6 +46,7 @@ class _Merged:
     notes: tuple[str, ...]
     files: Mapping[str, bytes]
     not_copied: tuple[str, ...]
+    untrained: tuple[UntrainedRow, ...]
 
 
 def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
@@ -80,13 +82,14 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
         donor=merged.donor.name,
         donor_index=merged.donor.checkpoint,
         config=merged.config,
-        files={**merged.files, **_files(recipe, merged.donor, [models[name] for name in recipe.inputs])},
+        files=_with_template(merged.files, _files(recipe, merged.donor, [models[name] for name in recipe.inputs])),
         jobs=merged.jobs,
         layout=layout,
         roles=at,
         notes=(*recipe.notes, *reconciled.notes, *merged.notes),
         dropped=reconciled.dropped,
         not_copied=merged.not_copied,
+        untrained=merged.untrained,
         digest=_digest(recipe, merged.jobs, merged.donor.name),
     )
 
@@ -129,7 +132,8 @@ def _merge(
     jobs, notes = _jobs(recipe, parts, targets, donor, information, roles, copied)
     kept = template_notes(donor.name, folders) if recipe.chat_template is None else ()
     config = tokens.config(targets.config, donor.name)
-    return _Merged(jobs, config, donor, (*notes, *tokens.notes, *kept), tokens.files, tokens.not_copied)
+    said = (*notes, *tokens.notes, *kept)
+    return _Merged(jobs, config, donor, said, tokens.files, tokens.not_copied, tokens.untrained)
 
 
 def _jobs(
@@ -295,6 +299,11 @@ def _files(recipe: Recipe, donor: Model, models: Sequence[Model]) -> dict[str, b
         found = [text for model in models if (text := chat_template_of(model.folder))]
         template = max(found, key=found.count) if found else None
     return {} if template is None else template_files(donor.folder, template)
+
+
+def _with_template(files: Mapping[str, bytes], template: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of another vocabulary, with the chat template that the recipe asks for in its own file."""
+    return {**files, **{name: raw for name, raw in template.items() if name not in files or name == JINJA}}
 
 
 def _digest(recipe: Recipe, jobs: Sequence[TensorJob], donor: str) -> str:

@@ -12,6 +12,7 @@ from suture.checkpoint.donor import donor_files
 from suture.checkpoint.header import Checkpoint, TensorInfo
 from suture.checkpoint.layout import Layout
 from suture.checkpoint.source import Input, OpenSource, ReaderOf, stored_of
+from suture.checkpoint.untrained import UntrainedRow
 from suture.ledger import Line
 from suture.methods.registry import Method
 from suture.recipe import Recipe
@@ -108,7 +109,8 @@ class Plan:
     donor: which of `models` gives config and tokenizer; donor_index: its folder among the checkpoints. config: that of
     the output. files: small files of the output that replace the donor's, by name; not_copied: those of the donor that
     hold another vocabulary. roles: positions among `models`, None where no two models are named. dropped: what the
-    ledger leaves out, with its reasons. digest identifies the work: recipe, shapes, dtypes, names, donor.
+    ledger leaves out, with its reasons. untrained: rows of special tokens that another model gives. digest identifies
+    the work: recipe, shapes, dtypes, names, donor.
     """
 
     recipe: Recipe
@@ -126,6 +128,7 @@ class Plan:
     digest: str
     dropped: tuple[Line, ...] = ()
     not_copied: tuple[str, ...] = ()
+    untrained: tuple[UntrainedRow, ...] = ()
 
     @property
     def donor_folder(self) -> Path:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from suture.checkpoint.header import Checkpoint
 from suture.checkpoint.opened import reading
 from suture.checkpoint.token_merge import OneVocabulary, TokenModel, one_vocabulary
+from suture.checkpoint.untrained import UntrainedRow
 from suture.errors import IncompatibleError, Problem
 from suture.plan.jobs import StagedInput
 from suture.plan.models import Model, vocabulary_problems
@@ -28,8 +28,9 @@ class SharedVocabulary:
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     config: Callable[[Mapping[str, Any], str], Mapping[str, Any]] = _as_it_is
-    files: Mapping[str, bytes] = MappingProxyType({})
+    files: Mapping[str, bytes] = field(default_factory=dict)
     not_copied: tuple[str, ...] = ()
+    untrained: tuple[UntrainedRow, ...] = ()
 
 
 def share_vocabulary(
@@ -62,4 +63,4 @@ def share_vocabulary(
 def _shared(found: OneVocabulary, models: Sequence[Model], donor: Model) -> SharedVocabulary:
     changed = tuple(replace(m, tensors=tensors) for m, tensors in zip(models, found.tensors, strict=True))
     files, not_copied = found.files(donor.name, {model.name: model.folder for model in models})
-    return SharedVocabulary(changed, (), found.notes, found.config, files, not_copied)
+    return SharedVocabulary(changed, (), found.notes, found.config, files, not_copied, found.untrained)
