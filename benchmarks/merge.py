@@ -32,7 +32,12 @@ RECIPES = {
     "slerp": (2, "merge_method: slerp\nbase_model: {0}", {}, "parameters: {{t: 0.5}}"),
     "nuslerp": (2, "merge_method: nuslerp", {"weight": 0.5}, ""),
     "model_stock": (3, "merge_method: model_stock\nbase_model: {0}", {}, ""),
-    "dare_linear": (3, "merge_method: dare_linear\nbase_model: {0}", {"weight": 0.5, "density": 0.5}, ""),
+    "dare_linear": (
+        3,
+        "merge_method: dare_linear\nbase_model: {0}",
+        {"weight": 0.5, "density": 0.5},
+        "parameters: {{rescale: expectation}}",
+    ),
     "dare_linear-l1": (
         3,
         "merge_method: dare_linear\nbase_model: {0}",
