@@ -21,7 +21,6 @@ def load_model(path: Path, *, dtype: str = "float32", device: str = "cpu") -> tu
     that does not go on with a text, such as an encoder-decoder.
     """
     import torch
-    import transformers
 
     read_checkpoint(path)
     if (path / "adapter_config.json").exists():  # transformers would put the adapter on, and run other weights
