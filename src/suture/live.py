@@ -8,9 +8,9 @@ for one); where they go is a sink of one method, so that another engine than tra
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from suture.checkpoint.load import load_model
@@ -20,7 +20,7 @@ from suture.errors import NumericError, Problem, UsageError, refuse
 from suture.merge.record import TensorRecords, numeric_problems, shares
 from suture.merge.streaming import merge_into
 from suture.plan import Plan, make_plan
-from suture.recipe import Recipe
+from suture.recipe import Recipe, parse_recipe
 
 
 class LiveMerge:
@@ -85,8 +85,6 @@ def with_parameters(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
 
     Raises UsageError for unknown parameters, sequences of another length, and values out of range.
     """
-    from suture.recipe import parse_recipe
-
     described = recipe.model_dump(mode="json", exclude_defaults=True)
     entries = described.get("models")
     if entries is None:
@@ -108,16 +106,7 @@ def with_parameters(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
             shared[key] = value
     if shared:
         described["parameters"] = shared
-    import json
-
     return parse_recipe(json.dumps(described), "recipe")
-
-
-def open_live(recipe: Path, *, device: str = "cpu") -> LiveMerge:
-    """Open the recipe file `recipe` as a live merge."""
-    from suture.recipe import load_recipe
-
-    return LiveMerge(load_recipe(recipe), device=device)
 
 
 def fingerprint(model: Any) -> tuple[float, ...]:

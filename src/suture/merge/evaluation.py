@@ -84,7 +84,8 @@ class Evaluation:
         self.reader_of = reader_of
         self.elements = math.prod(job.shape)
         self.columns = job.shape[-1] if len(job.shape) > 1 else self.elements
-        self.keys = model_keys(seed, job.name, len(job.inputs) - job.method.info.first_model)
+        drawing = isinstance(job.method, ElementwiseMethod)
+        self.keys = model_keys(seed, job.name, len(job.inputs) - job.method.info.first_model) if drawing else ()
         self.arc: bool | None = None
         self.coefficients: tuple[float, ...] | None = None
         self._rows: Sums | None = None
@@ -131,11 +132,6 @@ class Evaluation:
             self.conclude([self.measure(stretch, desk) for stretch in self.current.stretches])
 
     # --- inputs ------------------------------------------------------------------------------------------------
-
-    @property
-    def stored(self) -> bool:
-        """Whether every input is a stored tensor as it is."""
-        return all(isinstance(given, TensorInfo) for given in self.job.inputs)
 
     def read_raw(
         self, start: int, count: int, desk: Desk, hashers: Sequence[LeafHasher | None] | None = None

@@ -32,6 +32,8 @@ class TensorRecords:
     @property
     def ordered(self) -> list[Record]:
         """The records in the order of the tensor's elements."""
+        if len(self.by_start) == 1:
+            return list(self.by_start.values())
         return [self.by_start[start] for start in sorted(self.by_start)]
 
     @property

@@ -279,6 +279,3 @@ class UnitWork:
             "underflow": int(bad_out[1]),
             "arc": self.evaluation.arc,
         }
-
-
-__all__ = ["FUSED_BLOCK", "STORED", "Record", "Sink", "UnitWork"]
