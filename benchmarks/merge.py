@@ -70,7 +70,8 @@ def main() -> None:
     size = sum(file.stat().st_size for file in models[0].glob("*.safetensors"))
     print(f"{arguments.shape}, {shape.layers} layers: {size / 1e9:.2f} GB a model, {arguments.pairs} pairs", flush=True)
     for program in programs:
-        _once(program, models, arguments, warm=True)
+        if program.own:  # compiles its loops once; a peer compiles nothing
+            _once(program, models, arguments, warm=True)
     for _ in range(arguments.pairs):
         for program in programs:
             program.runs.append(_once(program, models, arguments, warm=False))

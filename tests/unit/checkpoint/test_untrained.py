@@ -16,7 +16,6 @@ from safetensors.torch import load_file, save_file
 
 from suture.checkpoint.header import read_checkpoint
 from suture.checkpoint.opened import reading
-from suture.checkpoint.token_merge import TokenModel, one_vocabulary
 from suture.checkpoint.token_plan import plan_vocabulary
 from suture.checkpoint.untrained import UntrainedRow, find_untrained, summaries
 from suture.checkpoint.vocabulary import Vocabulary
@@ -154,16 +153,12 @@ def test_a_merge_stops_as_its_instruct_parent_does(stopping_pair: tuple[Path, Pa
         f"models: [{{model: {instruct}}}, {{model: {clinical}}}]\n"
     )
     plan = make_plan(parse_recipe(text))
-    execute(plan, tmp_path / "plain", workers=1)
-    models = [TokenModel(n, Path(n), c.tensors) for n, c in zip(plan.recipe.inputs, plan.checkpoints, strict=True)]
-    tensors = ["lm_head.weight", "model.embed_tokens.weight"]
-    with reading(*plan.checkpoints) as reader_of:
-        one = one_vocabulary(Asked(), models, tensors, reader_of, donor=plan.donor)
-    jobs = [replace(job, inputs=tuple(given[job.name] for given in one.tensors)) for job in plan.jobs]
-    execute(replace(plan, jobs=tuple(jobs)), tmp_path / "merged", workers=1)
-    untrained = [row for row in one.untrained if row.tensor == "lm_head.weight"]
+    execute(plan, tmp_path / "merged", workers=1)
+    as_stored = [replace(job, inputs=tuple(c.tensors[job.name] for c in plan.checkpoints)) for job in plan.jobs]
+    execute(replace(plan, jobs=tuple(as_stored)), tmp_path / "plain", workers=1)
+    untrained = [row for row in plan.untrained if row.tensor == "lm_head.weight"]
 
-    assert one.files(plan.donor, {}) == ({}, ())
+    assert plan.files == {}
     assert {row.token for row in untrained} == {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}
     assert answer(instruct)[0] == 2
     assert answer(tmp_path / "merged") == [2]
