@@ -32,7 +32,12 @@ RECIPES = {
     "slerp": (2, "merge_method: slerp\nbase_model: {0}", {}, "parameters: {{t: 0.5}}"),
     "nuslerp": (2, "merge_method: nuslerp", {"weight": 0.5}, ""),
     "model_stock": (3, "merge_method: model_stock\nbase_model: {0}", {}, ""),
-    "dare_linear": (3, "merge_method: dare_linear\nbase_model: {0}", {"weight": 0.5, "density": 0.5}, ""),
+    "dare_linear": (
+        3,
+        "merge_method: dare_linear\nbase_model: {0}",
+        {"weight": 0.5, "density": 0.5},
+        "parameters: {{rescale: expectation}}",
+    ),
     "dare_linear-l1": (
         3,
         "merge_method: dare_linear\nbase_model: {0}",
@@ -65,7 +70,8 @@ def main() -> None:
     size = sum(file.stat().st_size for file in models[0].glob("*.safetensors"))
     print(f"{arguments.shape}, {shape.layers} layers: {size / 1e9:.2f} GB a model, {arguments.pairs} pairs", flush=True)
     for program in programs:
-        _once(program, models, arguments, warm=True)
+        if program.own:  # compiles its loops once; a peer compiles nothing
+            _once(program, models, arguments, warm=True)
     for _ in range(arguments.pairs):
         for program in programs:
             program.runs.append(_once(program, models, arguments, warm=False))

@@ -8,9 +8,9 @@ for one); where they go is a sink of one method, so that another engine than tra
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from suture.checkpoint.load import load_model
@@ -20,7 +20,7 @@ from suture.errors import IncompatibleError, NumericError, Problem, UsageError, 
 from suture.merge.record import TensorRecords, numeric_problems, shares
 from suture.merge.streaming import merge_into
 from suture.plan import Plan, make_plan
-from suture.recipe import Recipe
+from suture.recipe import Recipe, parse_recipe
 
 
 class LiveMerge:
@@ -39,7 +39,7 @@ class LiveMerge:
         self.plan = make_plan(recipe, online=online)
         self._grams: dict[tuple[str, ...], dict[str, Any]] = {}
         self._stack = ExitStack()
-        self._readers: dict[Path, TensorReader] = {}
+        self._readers: dict[str, TensorReader] = {}
         self._opened(self.plan)
         held = dtype or self.plan.out_dtype or "float32"
         self.model, self.tokenizer = load_model(self.plan.donor_folder, dtype=held, device=device)
@@ -94,10 +94,10 @@ class LiveMerge:
 
     def _opened(self, plan: Plan) -> list[TensorReader]:
         """The readers of the plan's checkpoints, each opened once."""
-        for checkpoint in plan.checkpoints:
-            if checkpoint.path not in self._readers:
-                self._readers[checkpoint.path] = self._stack.enter_context(TensorReader(checkpoint))
-        return [self._readers[checkpoint.path] for checkpoint in plan.checkpoints]
+        for name, checkpoint in zip(plan.inputs, plan.checkpoints, strict=True):
+            if name not in self._readers:
+                self._readers[name] = self._stack.enter_context(TensorReader(checkpoint))
+        return [self._readers[name] for name in plan.inputs]
 
     def _with(self, parameters: Mapping[str, Any]) -> Plan:
         """The plan for other parameters: of the same parents, so the same headers."""
@@ -111,8 +111,6 @@ def with_parameters(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
 
     Raises UsageError for unknown parameters, sequences of another length, and values out of range.
     """
-    from suture.recipe import parse_recipe
-
     described = recipe.model_dump(mode="json", exclude_defaults=True)
     entries = described.get("models")
     if entries is None:
@@ -134,16 +132,7 @@ def with_parameters(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:
             shared[key] = value
     if shared:
         described["parameters"] = shared
-    import json
-
     return parse_recipe(json.dumps(described), "recipe")
-
-
-def open_live(recipe: Path, *, device: str = "cpu") -> LiveMerge:
-    """Open the recipe file `recipe` as a live merge."""
-    from suture.recipe import load_recipe
-
-    return LiveMerge(load_recipe(recipe), device=device)
 
 
 def fingerprint(model: Any) -> tuple[float, ...]:

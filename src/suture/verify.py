@@ -14,7 +14,6 @@ import numpy as np
 
 from suture import __version__, events
 from suture.checkpoint.digest import checkpoint_digest, tokenizer_digest
-from suture.checkpoint.donor import donor_files
 from suture.checkpoint.header import DTYPE_BYTES, Checkpoint, TensorInfo, read_checkpoint
 from suture.checkpoint.manifest import read_manifest
 from suture.checkpoint.reader import TensorReader
@@ -109,11 +108,9 @@ def _fits(plan: Plan, info: TensorInfo) -> bool:
 
 def _file_problems(plan: Plan, folder: Path, manifest: dict[str, Any]) -> list[Problem]:
     """Compare config, tokenizer and the other small files with what the donor gives."""
-    donor = plan.checkpoints[plan.donor_index]
     must = "The file must be what recipe and donor give."
     problems = []
-    given = donor_files(donor.path, plan.config, plan.out_dtype) | dict(plan.files)
-    for name, content in given.items():
+    for name, content in plan.small_files().items():
         file = folder / name
         if not file.is_file() or file.read_bytes() != content:
             problems.append(Problem(must, "other bytes" if file.is_file() else "none", str(file)))

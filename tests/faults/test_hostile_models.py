@@ -233,7 +233,7 @@ CASES: dict[str, tuple[Spoil, int, str]] = {
         3,
         "(quant_method 'gptq'): 'x.qweight' I32",
     ),
-    "15 another vocabulary": (swap_two_words, 4, "share one vocabulary"),
+    "15 another vocabulary": (swap_two_words, 4, "The vocabulary must be that of"),
     "15 another architecture": (config(model_type="mistral"), 4, "one architecture"),
     "15 a tied head of other values": (
         tensors(lambda t: t.update({"lm_head.weight": t["model.embed_tokens.weight"] + 1})),

@@ -91,6 +91,28 @@ def streamed(method: Method, given: list[Floats], params: Params, block: int) ->
     return out.reshape(shape)
 
 
+@pytest.mark.parametrize("unit", [0.25, 1 / 3])
+def test_streamed_equals_whole_where_many_magnitudes_are_equal(method: Method, unit: float) -> None:
+    """Differences that are multiples of `unit`: with bits as bf16 parents have them, and with others."""
+    if isinstance(method, MatrixMethod):
+        pytest.skip("a matrix method is not streamed")
+    base, *models = tensors(most_inputs(method), (3 * kernels.SEGMENT + 77,))
+    given = [base * 0, *((np.round((x - base) * 4) * unit).astype(np.float32) for x in models)]
+    params = some_params(method, len(given))
+    assert same_bits(streamed(method, given, params, 2**16), merged(method, given, params))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1,), (5, 1), (1, 5), (2, 3, 4)])
+def test_any_shape(method: Method, shape: tuple[int, ...]) -> None:
+    given = [np.random.default_rng(i).standard_normal(shape).astype(np.float32) for i in range(most_inputs(method))]
+    brought = {"none": [], "fisher": [x * x for x in given], "gram": [None] * len(given)}[method.info.information]
+    for choice in choices(method):
+        params = some_params(method, len(given), **choice)
+        out = whole_tensor(method, given, params=params, name=NAME, seed=SEED, backend=kernels, information=brought)
+        assert out.shape == shape
+        assert np.isfinite(out).all()
+
+
 def choices(method: Method) -> list[Params]:
     """Every word of every choice, every turn of every switch."""
     words = [(p.argument, value) for p in method.info.parameters for value in (*p.choices, *SWITCH[p.kind == "bool"])]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from blake3 import blake3
 
@@ -88,15 +87,15 @@ def checkpoint_digest(checkpoint: Checkpoint) -> str:
     return combine_leaves(tensors)
 
 
-def tokenizer_digest(path: Path, replaced: Mapping[str, bytes] = MappingProxyType({})) -> str:
-    """Return the digest of the tokenizer's files and the chat template in the model folder `path`, or of those that
-    stand instead of them under their names.
-    """
+def tokenizer_digest(path: Path) -> str:
+    """Return the digest of the tokenizer's files and the chat template in the model folder `path`."""
+    return tokenizer_files_digest({n: (path / n).read_bytes() for n in TOKENIZER_FILES if (path / n).is_file()})
+
+
+def tokenizer_files_digest(files: Mapping[str, bytes]) -> str:
+    """Return the same of a folder that will hold `files`, by name."""
     hasher = blake3()
     for name in TOKENIZER_FILES:
-        content = (
-            replaced[name] if name in replaced else (path / name).read_bytes() if (path / name).is_file() else None
-        )
-        if content is not None:
-            hasher.update(f"{name}\0{blake3(content).hexdigest()}\n".encode())
+        if name in files:
+            hasher.update(f"{name}\0{blake3(files[name]).hexdigest()}\n".encode())
     return hasher.hexdigest()

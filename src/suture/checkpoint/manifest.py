@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,15 @@ class TensorEntry:
     arc: bool | None = None
 
 
+ENTRY_KEYS = tuple(field.name for field in fields(TensorEntry))
+
+
 @dataclass(frozen=True)
 class Manifest:
     """All that is known of one merge. seconds is wall time; everything else is a function of the inputs.
 
     tensors: those of the output. dropped: those of each input that the output has nothing of, with the reason.
+    untrained: rows of special tokens that one input never trained, and the input that gave them.
     """
 
     version: str
@@ -73,12 +77,22 @@ class Manifest:
     arc_tensors: int | None
     tensors: Mapping[str, TensorEntry]
     dropped: Mapping[str, Mapping[str, str]]
+    untrained: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
     seconds: float
 
     def to_json(self) -> bytes:
-        """Return the file's bytes."""
-        return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
+        """Return the file's bytes: one key a line, and one line for each tensor."""
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "tensors"}
+        content["inputs"] = [asdict(given) for given in self.inputs]
+        content["realised"] = asdict(self.realised) if self.realised is not None else None
+        lines = [f" {json.dumps(key)}: {json.dumps(value, sort_keys=True)}" for key, value in content.items()]
+        tensors = [
+            f"  {json.dumps(name)}: {json.dumps({key: getattr(entry, key) for key in ENTRY_KEYS})}"
+            for name, entry in sorted(self.tensors.items())
+        ]
+        lines.append(' "tensors": {\n' + ",\n".join(tensors) + "\n }")
+        return ("{\n" + ",\n".join(sorted(lines)) + "\n}\n").encode()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

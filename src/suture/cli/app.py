@@ -5,9 +5,12 @@ from __future__ import annotations
 import typer
 
 from suture.cli.adapt import adapt
+from suture.cli.calibrate import calibrate
 from suture.cli.compare import compare
+from suture.cli.data import app as data
 from suture.cli.digest import digest
 from suture.cli.eval import evaluate
+from suture.cli.extract_lora import extract_lora
 from suture.cli.inspect import inspect
 from suture.cli.merge import merge
 from suture.cli.methods import methods
@@ -27,8 +30,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, inspect, adapt, score, compare, search, report, digest, verify, methods):
+for verb in (plan, merge, inspect, calibrate, adapt, score, compare, search, report, digest, verify, methods):
     app.command()(verb)
 app.command(name="eval")(evaluate)
+app.command(name="extract-lora")(extract_lora)
 app.add_typer(study, name="study")
+app.add_typer(data, name="data")
 app.add_typer(recipe, name="recipe")

@@ -60,7 +60,7 @@ def merge(
             sync=not no_sync,
             overwrite=overwrite,
             restart=restart,
-            allow=frozenset(allow or ()),
+            allow=frozenset([*(allow or ()), *(("underflow",) if compat else ())]),  # as that program does
             cache=None if no_cache else cache_folder(),
         )
     found = manifest.realised

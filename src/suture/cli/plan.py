@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,6 +71,8 @@ def _described(plan: Plan) -> dict[str, Any]:
         "bytes_written": plan.bytes_written,
         "files": [name for name, _, _ in plan.layout.files],
         "notes": plan.notes,
+        "dropped": plan.left_out,
+        "untrained_rows": [asdict(row) for row in plan.untrained],
         "tensors": [
             {"name": job.name, "action": job.action, "dtype": job.dtype, "shape": job.shape} for job in plan.jobs
         ],

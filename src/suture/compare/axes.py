@@ -16,7 +16,10 @@ from suture.compare.pairing import Table, column, metrics_of, read_results
 from suture.compare.statistics import LEVEL, estimate_mean, is_binary
 from suture.compare.verdicts import Axis, Interval, Margin, Score
 
-LOWER_IS_BETTER = ("answer_nll", "fact_fabrication", "repetition")
+LOWER_IS_BETTER = (
+    *("answer_nll", "fact_omission", "fact_fabrication"),
+    *("repetition", "language_mixing", "refusal", "empty", "truncated", "exposure", "extracted"),
+)
 
 
 def orientation(metric: str) -> int:

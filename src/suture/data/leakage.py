@@ -50,6 +50,16 @@ def check_disjoint(train: Sequence[Record], test: Sequence[Record]) -> None:
     refuse(BadInputError, problems)
 
 
+def share_verbatim(targets: Sequence[str], corpus: Sequence[str], *, longer_than: int = 80) -> tuple[int, int]:
+    """Return (how many, of how many) of the `targets` of more than `longer_than` characters stand in a `corpus` text.
+
+    Word for word: case, punctuation and space do not count.
+    """
+    haystack = "\0".join(f" {' '.join(words(text))} " for text in corpus)
+    needles = [f" {' '.join(words(text))} " for text in targets if len(text) > longer_than]
+    return sum(needle in haystack for needle in needles), len(needles)
+
+
 def _text(record: Record) -> str:
     return " ".join(words(record.input or record.target))
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from blake3 import blake3
 
+from suture.data.tables import read_text
 from suture.errors import BadInputError, Problem, refuse
 
 
@@ -41,13 +42,18 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A multiple-choice question: answer is the index of the right one of options."""
+    """A multiple-choice question: answer is the index of the right one of options.
+
+    context is what the question is about (an abstract), section its subject; both may be empty.
+    """
 
     id: str
     encounter: str
     question: str
     options: tuple[str, ...]
     answer: int
+    context: str = ""
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,26 @@ T = TypeVar("T", Record, Choice, ContrastPair)
 
 
 def to_json_line(item: Item) -> str:
-    """Return the canonical JSON text of one item: sorted keys, no spaces to spare."""
-    return json.dumps(asdict(item), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    """Return the canonical JSON text of one item: sorted keys, no spaces to spare, a choice's empty fields left out."""
+    values = asdict(item)
+    if isinstance(item, Choice):
+        values = {key: value for key, value in values.items() if value != "" or key not in ("context", "section")}
+    return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def faults(item: Item) -> list[tuple[str, str]]:
+    """Return what is wrong with one item, as (what must hold, what was got); no text of the item."""
+    found = [
+        (f"{f.name} must be a text.", type(getattr(item, f.name)).__name__)
+        for f in fields(item)
+        if f.type == "str" and not isinstance(getattr(item, f.name), str)
+    ]
+    if isinstance(item, Choice):
+        if len(item.options) < 2 or not all(isinstance(option, str) and option for option in item.options):
+            found.append(("A question must have two options or more, none empty.", f"{len(item.options)}"))
+        if type(item.answer) is not int or not 0 <= item.answer < max(len(item.options), 1):
+            found.append(("The answer must be the index of one of the options.", f"{item.answer!r:.20}"))
+    return found
 
 
 def digest_items(items: Iterable[Item]) -> str:
@@ -100,16 +124,18 @@ def write_items(path: Path, items: Sequence[Item]) -> str:
 def read_items(path: Path, kind: type[T]) -> list[T]:
     """Read JSON lines of one kind.
 
-    Raises BadInputError naming every line that is not valid JSON, lacks a field, has an unknown one, or repeats an id.
+    Raises BadInputError naming every line that is not valid JSON, lacks a field, has an unknown one, repeats an id, or
+    holds a question whose answer is not one of its options.
     """
     if not path.is_file():
         raise BadInputError(Problem("A data file must exist.", "no such file", str(path), "Check the path."))
     known = {f.name for f in fields(kind)}
-    needed = {f.name for f in fields(kind) if f.name not in ("credential", "facts")}
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
     items: list[T] = []
     problems: list[Problem] = []
     seen: set[str] = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    lines = read_text(path).removesuffix("\n").split("\n")  # not splitlines: U+2028 may stand inside a string
+    for number, line in enumerate(lines, start=1):
         where = f"{path}, line {number}"
         try:
             row = json.loads(line)
@@ -126,7 +152,9 @@ def read_items(path: Path, kind: type[T]) -> list[T]:
             problems.append(Problem("Ids must be unique.", "a repeated id", where, "Rename or remove one of them."))
         seen.add(row["id"])
         if kind is Choice:
-            row["options"] = tuple(row["options"])
-        items.append(kind(**row))
+            row["options"] = tuple(row["options"]) if isinstance(row["options"], list) else ()
+        item = kind(**row)
+        problems += [Problem(must, got, where) for must, got in faults(item)]
+        items.append(item)
     refuse(BadInputError, problems)
     return items

@@ -20,7 +20,7 @@ from suture.checkpoint.load import load_model
 from suture.data.records import Record, digest_items
 from suture.errors import IncompatibleError, Problem, UsageError
 from suture.evaluate.engine import Advance, Engine
-from suture.evaluate.items import ItemRow
+from suture.evaluate.items import ItemRow, make_private
 from suture.evaluate.packing import Request
 from suture.evaluate.workload import text_digest
 from suture.events import track
@@ -53,7 +53,7 @@ def keep_answers(parent: Path, task: Task, records: Sequence[Record], folder: Pa
         found = engine.read(
             [Request(p, [a]) for p, a in zip(prompts, answers, strict=True)], lambda p, _: p, advance=advance
         )
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     (folder / "meta.json").unlink(missing_ok=True)
     _write_private(
         folder / "answers.npz",

@@ -24,12 +24,16 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One greedy answer: its text without special tokens, its tokens (the stop token counts), why it ended, seconds."""
+    """One greedy answer: its text without special tokens, its tokens (the stop token counts), why it ended, seconds.
+
+    truncated says that the start of its prompt was cut off, so that prompt and answer fit the model's context.
+    """
 
     text: str
     tokens: int
     finish_reason: Literal["stop", "length"]
     seconds: float
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,8 @@ class Engine:
         self.context = int(getattr(model.config, "max_position_embeddings", None) or 2**31)
 
     def chat(self, text: str) -> str:
-        """Return `text` as one user turn in the model's chat template, up to where the answer begins.
-
-        A tokenizer without a template gets the text and a line break.
-        """
-        if not self.tokenizer.chat_template:
-            return text + "\n"
-        turn = [{"role": "user", "content": text}]
-        return str(self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        """Return `text` as one user turn in the model's chat template, up to where the answer begins."""
+        return apply_chat(self.tokenizer, text)
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of `text`, no special token added; the token that starts a text where it is empty."""
@@ -69,15 +67,38 @@ class Engine:
         start = self.tokenizer.bos_token_id
         return [self.tokenizer.eos_token_id if start is None else start]
 
+    def encode_whole(self, text: str) -> list[int]:
+        """Return the token ids of `text` with the special tokens that the tokenizer adds, unless it begins with them.
+
+        As lm-evaluation-harness does (HFLM.tok_encode).
+        """
+        start = self.tokenizer.bos_token
+        if start and text.startswith(start):
+            return self.encode(text)
+        return list(self.tokenizer(text)["input_ids"]) or self.encode("")
+
     def generate(
-        self, prompts: Sequence[str], *, max_new_tokens: int, batch_size: int, advance: Advance = lambda _: None
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        batch_size: int,
+        truncate: bool = False,
+        advance: Advance = lambda _: None,
     ) -> list[Generation]:
         """Answer each finished prompt text greedily, until a stop token or `max_new_tokens`.
 
-        Penalties and samplers of the model's own generation config are not applied. Raises BadInputError where a prompt
-        and its answer exceed the model's context.
+        Penalties and samplers of the model's own generation config are not applied. With `truncate`, prompts are read
+        as lm-evaluation-harness reads them: special tokens added, the start cut off where the context is too short; a
+        model whose context is hardly longer than `max_new_tokens` gives half of it to the prompt.
+        Without, raises BadInputError where a prompt and its answer exceed the model's context.
         """
-        ids = [self.encode(prompt) for prompt in prompts]
+        ids = [self.encode_whole(prompt) if truncate else self.encode(prompt) for prompt in prompts]
+        room = max(self.context - max_new_tokens, self.context // 2) if truncate else self.context
+        cut = [len(row) > room for row in ids]
+        if truncate:
+            ids = [row[-room:] for row in ids]
+            max_new_tokens = min(max_new_tokens, self.context - room)
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         answers: dict[int, Generation] = {}
         for start in range(0, len(order), batch_size):
@@ -87,7 +108,8 @@ class Engine:
             seconds = (time.perf_counter() - began) / len(chosen)
             texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
             for i, row, text in zip(chosen, rows, texts, strict=True):
-                answers[i] = Generation(text, len(row), "stop" if row[-1] in self.stop else "length", seconds)
+                reason: Literal["stop", "length"] = "stop" if row[-1] in self.stop else "length"
+                answers[i] = Generation(text, len(row), reason, seconds, truncate and cut[i])
             advance(len(chosen))
         return [answers[i] for i in range(len(ids))]
 
@@ -109,6 +131,24 @@ class Engine:
         encoded = [Request(self.encode(prefix), [self.encode(text) for text in texts]) for prefix, texts in requests]
         return self.read(encoded, _sum, advance=advance)
 
+    def pairs(
+        self, requests: Sequence[tuple[str, Sequence[str]]], *, advance: Advance = lambda _: None
+    ) -> list[list[Likelihood]]:
+        """Return log p of each continuation text after its context text, tokenised as lm-evaluation-harness does.
+
+        Context and continuation are tokenised as one text, spaces at the context's end count to the continuation
+        (lm_eval.api.model, _encode_pair), and the start of what exceeds the model's context is cut off.
+        """
+        return self.read([self._pair(context, texts) for context, texts in requests], _sum, advance=advance)
+
+    def _pair(self, context: str, continuations: Sequence[str]) -> Request:
+        bare = context.rstrip()
+        spaces = context[len(bare) :]
+        prefix = self.encode_whole(bare)
+        ids = [self.encode_whole(bare + spaces + text)[len(prefix) :] for text in continuations]
+        room = self.context + 1 - max(map(len, ids))
+        return Request(prefix[-room:], ids)
+
     def read(
         self, requests: Sequence[Request], reduce: Callable[[Tensor, Tensor], R], *, advance: Advance = lambda _: None
     ) -> list[list[R]]:
@@ -120,7 +160,7 @@ class Engine:
 
         if not requests:
             return []
-        self._check_context([request.context for request in requests])
+        self._check_context([request.context - 1 for request in requests])  # the last token is only predicted
         results: list[list[R]] = [[] for _ in requests]
         with torch.inference_mode():
             start = shared_start(self.model, [request.prefix for request in requests])
@@ -175,6 +215,17 @@ class Engine:
         if max(lengths, default=0) > self.context:
             must = f"A prompt and its answer must fit the model's context of {self.context} tokens."
             raise BadInputError(Problem(must, f"{max(lengths)} tokens", do="Shorten the input or the answer's limit."))
+
+
+def apply_chat(tokenizer: Any, text: str) -> str:
+    """Return `text` as one user turn in the tokenizer's chat template, up to where the answer begins.
+
+    A tokenizer without a template gets the text and a line break.
+    """
+    if not tokenizer.chat_template:
+        return text + "\n"
+    turn = [{"role": "user", "content": text}]
+    return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
 
 
 def _sum(log_probs: Tensor, ids: Tensor) -> Likelihood:

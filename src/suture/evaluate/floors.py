@@ -20,7 +20,7 @@ from pathlib import Path
 
 import suture
 from suture.data.records import Choice, ContrastPair, Record, digest_items
-from suture.evaluate import generation, ifeval
+from suture.evaluate import generation, harness, ifeval, memorisation, verifiable
 from suture.evaluate.engine import Generation
 from suture.evaluate.items import ItemRow, read_meta, write_rows
 from suture.evaluate.metrics import facts
@@ -60,6 +60,10 @@ def evaluate_floors(
 def _floors(load: Workload, train: Sequence[Record], limit: int | None) -> dict[str, Rows]:
     if isinstance(load.items, Path):
         return {"constant": partial(_ifeval, load, load.items, limit)}
+    if load.task.kind == "harness":
+        return _harness(load, train, limit)
+    if load.task.kind == "canary":
+        return {"chance": lambda: [memorisation.chance(load.task, record) for record in load.take(limit)]}
     if load.task.kind in ("choice", "contrast"):
         return {"chance": lambda: [_chance(load, item) for item in load.take(limit)]}
     if load.task.kind != "generation" or not train:
@@ -71,6 +75,38 @@ def _floors(load: Workload, train: Sequence[Record], limit: int | None) -> dict[
         "nearest": lambda record: nearest(record.input, train).target,
     }
     return {label: partial(_texts, load, label, answer, limit) for label, answer in answers.items()}
+
+
+def _harness(load: Workload, train: Sequence[Record], limit: int | None) -> dict[str, Rows]:
+    """Floors of a task of the harness: guessing for multiple choice; for texts the input, and what training has."""
+    if all(isinstance(item, Choice) for item in load.items):  # type: ignore[union-attr]
+        return {"chance": lambda: [_guess(load, item) for item in load.take(limit)]}
+    answers: dict[str, Callable[[Record], str]] = {"copy": lambda record: record.input}
+    if train:
+        constant = medoid([record.target for record in train])
+        answers["constant"] = lambda record: constant
+        answers["nearest"] = lambda record: nearest(record.input, train).target
+
+    return {label: partial(_judged, load, label, answer, limit) for label, answer in answers.items()}
+
+
+def _judged(load: Workload, label: str, answer: Callable[[Record], str], limit: int | None) -> list[ItemRow]:
+    asked = harness.ask(load.task, load.take(limit), None)
+    rows = []
+    for question in asked.questions:
+        item = question.item
+        if isinstance(item, Record):
+            scores = harness.judge_text(asked, question, answer(item))
+            where = (f"floor:{label}", load.task.name, item.id, item.encounter, question.prompt_digest)
+            rows.append(ItemRow(*where, scores=scores))
+    return rows
+
+
+def _guess(load: Workload, item: Choice) -> ItemRow:
+    options = len(item.options)
+    scores = {"accuracy": 1 / options, "accuracy_norm": 1 / options, "answer_nll": math.log(options)}
+    prompt = text_digest(item.question, *item.options)
+    return ItemRow("floor:chance", load.task.name, item.id, item.encounter, prompt, scores=scores)
 
 
 def medoid(texts: Sequence[str]) -> str:
@@ -107,9 +143,14 @@ def _texts(load: Workload, label: str, answer: Callable[[Record], str], limit: i
 
 
 def _ifeval(load: Workload, path: Path, limit: int | None) -> list[ItemRow]:
-    harness = ifeval.load_harness(path, limit)
-    answers = [Generation(SENTENCE, 0, "stop", 0.0)] * len(harness.instances)
-    return ifeval.judge(harness, load.task, "floor:constant", answers)
+    if load.task.name == "ifbench":
+        count = len(verifiable.contexts(path, limit, str))
+        return verifiable.judge(
+            load.task, path, limit, "floor:constant", [Generation(SENTENCE, 0, "stop", 0.0)] * count
+        )
+    judges = ifeval.load_harness(path, limit)
+    answers = [Generation(SENTENCE, 0, "stop", 0.0)] * len(judges.instances)
+    return ifeval.judge(judges, load.task, "floor:constant", answers)
 
 
 def _chance(load: Workload, item: Choice | ContrastPair) -> ItemRow:

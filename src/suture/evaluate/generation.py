@@ -6,35 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from suture.data.records import Record
-from suture.evaluate.engine import Advance, Engine
+from suture.evaluate import textscores
+from suture.evaluate.backend import Advance, Answerer
 from suture.evaluate.items import ItemRow
-from suture.evaluate.metrics import bleu, facts, length, meteor, rouge
+from suture.evaluate.metrics import facts
 from suture.evaluate.workload import text_digest
 from suture.tasks.task import Task
-
-
-def signatures(task: Task) -> dict[str, str]:
-    """Return metric -> library, version and settings, for the metrics of `task`."""
-    known = {
-        **dict.fromkeys(rouge.NAMES, rouge.signature()),
-        "bleu": bleu.signature(),
-        "meteor": meteor.signature(),
-        **dict.fromkeys(("fact_recall", "fact_fabrication"), facts.signature()),
-        **dict.fromkeys(("words", "repetition"), length.signature()),
-    }
-    return {metric: known[metric] for metric in task.metrics}
-
-
-def score_text(task: Task, response: str, record: Record, words: facts.Vocabulary) -> dict[str, float]:
-    """Return the metrics of `task` for one response."""
-    found = {
-        **rouge.scores(response, record.target),
-        "bleu": bleu.score(response, record.target),
-        "meteor": meteor.score(response, record.target),
-        **facts.scores(response, record.facts, record.input, words),
-        **length.scores(response),
-    }
-    return {metric: found[metric] for metric in task.metrics}
 
 
 def make_row(task: Task, record: Record, model_digest: str, response: str, words: facts.Vocabulary) -> ItemRow:
@@ -46,12 +23,12 @@ def make_row(task: Task, record: Record, model_digest: str, response: str, words
         record.encounter,
         text_digest(task.user_text(record.input)),
         response=response,
-        scores=score_text(task, response, record, words),
+        scores=textscores.score_text(task.metrics, response, record, words),
     )
 
 
 def answer(
-    engine: Engine,
+    engine: Answerer,
     task: Task,
     records: Sequence[Record],
     words: facts.Vocabulary,

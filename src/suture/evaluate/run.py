@@ -2,14 +2,14 @@
 
 A task is run again unless meta.json holds the very same key: the weights, the tokenizer and its chat template, the
 items, the task's protocol, decoding, batch size, limit, and the versions of what computes and scores. So a score never
-belongs to other weights.
+belongs to other weights. What is answered is kept batch by batch (`suture.evaluate.parts`): a killed run goes on.
 """
 
 from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -17,12 +17,15 @@ from typing import Any
 
 import suture
 from suture.checkpoint.digest import tokenizer_digest
-from suture.checkpoint.load import load_model
-from suture.evaluate import drift, generation, ifeval, reading
-from suture.evaluate.engine import Advance, Engine
+from suture.checkpoint.load import load_model, load_tokenizer
+from suture.evaluate import drift, harness, ifeval, textscores, verifiable
+from suture.evaluate.backend import Answerer
+from suture.evaluate.engine import Engine, apply_chat
+from suture.evaluate.harness_tasks import protocol_digest
 from suture.evaluate.items import ItemRow, read_meta, write_rows
-from suture.evaluate.metrics import facts
+from suture.evaluate.jobs import PROMPT_SIDE_EFFECTS, Job, make_job
 from suture.evaluate.packaged import stay_offline
+from suture.evaluate.parts import Parts, alone
 from suture.evaluate.workload import Workload
 from suture.events import track
 
@@ -38,77 +41,89 @@ def evaluate_model(
     batch_size: int = 32,
     limit: int | None = None,
     device: str = "cpu",
+    dtype: str = "float32",
+    answerer: Answerer | None = None,
+    about: Mapping[str, Any] | None = None,
+    reuse: bool = True,
 ) -> dict[str, Path]:
     """Evaluate the model folder `model` on all of `work` and return task name -> folder of its rows.
 
     digest is the model's weights digest; limit takes the first items of every task only. The model is loaded once, and
-    not at all where everything is there already. Needs the extra `suture[eval]`.
+    not at all where everything is there already. An answerer elsewhere (a server) is given with what identifies it,
+    `about`, which becomes part of the key; with `reuse` off nothing kept is read. Needs the extra `suture[eval]`.
     """
     stay_offline()
     tokenizer = tokenizer_digest(model)
+    engine = dict(about) if about is not None else _engine(device, dtype)
     folders = {load.task.name: results / digest[:12] / load.task.name for load in work}
-    keys = {load.task.name: _key(load, digest, tokenizer, batch_size, limit, device) for load in work}
-    missing = [load for load in work if read_meta(folders[load.task.name]).get("key") != keys[load.task.name]]
+    keys = {load.task.name: _key(load, digest, tokenizer, batch_size, limit, engine) for load in work}
+    missing = [
+        load for load in work if not reuse or read_meta(folders[load.task.name]).get("key") != keys[load.task.name]
+    ]
     if missing:
-        engine = Engine(*load_model(model, device=device))
-        for load in missing:
-            began = time.perf_counter()
-            with track(load.task.name, _size(load, limit), "item") as advance:
-                rows = _run(engine, load, digest, tokenizer, batch_size, limit, advance)
-            about = {
-                "key": keys[load.task.name],
-                "items": len(rows),
-                "seconds": time.perf_counter() - began,
-                "machine": f"{platform.machine()}, Python {platform.python_version()}",
-            }
-            write_rows(folders[load.task.name], rows, about)
+        with alone(results / digest[:12]):
+            asked = ask_all(missing, limit, load_tokenizer(model))
+            running = answerer or Engine(*load_model(model, device=device, dtype=dtype))
+            for load in missing:
+                name = load.task.name
+                job = make_job(running, load, asked.get(name), digest, tokenizer, batch_size, limit)
+                _keep(name, job, folders[name], keys[name], reuse)
     return folders
 
 
-def _run(
-    engine: Engine, load: Workload, digest: str, tokenizer: str, batch_size: int, limit: int | None, advance: Advance
-) -> list[ItemRow]:
-    task, some = load.task, load.take(limit)
-    if isinstance(load.items, Path):
-        return ifeval.answer(engine, task, load.items, digest, limit, batch_size, advance)
-    match task.kind:
-        case "contrast":
-            return reading.contrast(engine, task, some, digest, advance)
-        case "choice":
-            return reading.choose(engine, task, some, digest, advance)
-        case "likelihood":
-            return reading.likelihood(engine, task, some, digest, advance)
-        case "drift":
-            whole = load.take(None)  # the parents' kept answers are to all of them
-            return drift.measure(engine, task, whole, load.parents, digest, tokenizer, advance)
-    words = facts.vocabulary(record.facts for record in load.take(None))
-    return generation.answer(engine, task, some, words, digest, batch_size, advance)
+def ask_all(work: Sequence[Workload], limit: int | None, tokenizer: Any) -> dict[str, harness.Asked]:
+    """Build every prompt of the harness's tasks, so that what fails to render is known before a model is loaded."""
+    return {
+        load.task.name: harness.ask(load.task, load.take(limit), lambda text: apply_chat(tokenizer, text))
+        for load in work
+        if load.task.kind == "harness"
+    }
 
 
-def _size(load: Workload, limit: int | None) -> int:
-    if isinstance(load.items, Path):
-        return ifeval.count(load.items, limit)
-    if load.task.kind == "drift":
-        return len(load.items) * len(load.parents)
-    if load.task.kind == "contrast":
-        return len({prompt for pair in load.take(limit) for prompt in (pair.prompt_a, pair.prompt_b)})
-    return len(load.take(limit))
+def _keep(name: str, job: Job, folder: Path, key: Mapping[str, Any], reuse: bool) -> None:
+    """Answer the batches that are not kept yet, and write the finished task."""
+    parts = Parts(folder, key)
+    rows: list[ItemRow] = []
+    resumed, began = 0, time.perf_counter()
+    with track(name, job.size, "item") as advance:
+        for number, batch in enumerate(job.batches):
+            kept = parts.read(number) if reuse else None
+            if kept is None:
+                kept = job.answer(batch, advance)
+                parts.write(number, kept)
+            else:
+                resumed += len(kept)
+                advance(job.sizes[number])
+            rows += kept
+    finished = job.finish(rows)
+    meta = {
+        "key": dict(key),
+        "items": len(finished),
+        "resumed": resumed,
+        "seconds": time.perf_counter() - began,
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    }
+    write_rows(folder, finished, meta)
+    parts.remove()
 
 
 def signatures(load: Workload) -> dict[str, str]:
     """Return metric -> library, version and settings that compute it."""
     if load.task.kind == "generation":
-        return generation.signatures(load.task)
+        return textscores.signatures(load.task.metrics)
+    if load.task.kind == "harness":
+        return harness.signatures(load.task)
     if load.task.kind == "ifeval":
-        return dict.fromkeys(load.task.metrics, ifeval.signature())
+        verifiers = verifiable.signature() if load.task.name == "ifbench" else ifeval.signature()
+        return {**dict.fromkeys(load.task.metrics, verifiers), **textscores.signatures(PROMPT_SIDE_EFFECTS)}
     return dict.fromkeys(load.task.metrics, f"suture {suture.__version__}, {load.task.kind}")
 
 
 def _key(
-    load: Workload, digest: str, tokenizer: str, batch_size: int, limit: int | None, device: str
+    load: Workload, digest: str, tokenizer: str, batch_size: int, limit: int | None, engine: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Everything that a score depends on."""
-    return {
+    key = {
         "weights": digest,
         "tokenizer": tokenizer,
         "task": {**asdict(load.task), "metrics": list(load.task.metrics)},
@@ -116,13 +131,20 @@ def _key(
         "limit": limit,
         "parents": {label: drift.read_key(folder) for label, folder in load.parents.items()},
         "decoding": {"strategy": "greedy", "max_new_tokens": load.task.max_new_tokens, "batch_size": batch_size},
-        "engine": {
-            "name": "suture.evaluate.engine",
-            "suture": suture.__version__,
-            "torch": version("torch"),
-            "transformers": version("transformers"),
-            "dtype": "float32",
-            "device": device,
-        },
+        "engine": dict(engine),
         "signatures": signatures(load),
+    }
+    if load.task.kind == "harness":
+        key["task file"] = protocol_digest(load.task)
+    return key
+
+
+def _engine(device: str, dtype: str) -> dict[str, Any]:
+    return {
+        "name": "suture.evaluate.engine",
+        "suture": suture.__version__,
+        "torch": version("torch"),
+        "transformers": version("transformers"),
+        "dtype": dtype,
+        "device": device,
     }

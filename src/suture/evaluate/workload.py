@@ -13,7 +13,12 @@ from suture.data.records import Choice, ContrastPair, Item, Record, digest_items
 from suture.errors import Problem, UsageError
 from suture.tasks.task import Task
 
-_KINDS: Mapping[str, type] = {"choice": Choice, "contrast": ContrastPair, "ifeval": Path}
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "choice": (Choice,),
+    "contrast": (ContrastPair,),
+    "ifeval": (Path,),
+    "harness": (Record, Choice),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,12 @@ class Workload:
     parents: Mapping[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        wanted = _KINDS.get(self.task.kind, Record)
-        got = {Path} if isinstance(self.items, Path) else {type(item) for item in self.items}
-        if got != {wanted}:
+        wanted = _KINDS.get(self.task.kind, (Record,))
+        got: set[type] = {Path} if isinstance(self.items, Path) else {type(item) for item in self.items}
+        if len(got) != 1 or not got <= set(wanted):
             names = ", ".join(sorted(kind.__name__ for kind in got)) or "none"
-            raise UsageError(Problem(f"Items of a task of kind {self.task.kind} must be {wanted.__name__}.", names))
+            known = " or ".join(kind.__name__ for kind in wanted)
+            raise UsageError(Problem(f"Items of a task of kind {self.task.kind} must be {known}.", names))
 
     def take(self, limit: int | None) -> Any:
         """Return the first `limit` items (all for None), of the kind that the task needs; not for IFEval."""

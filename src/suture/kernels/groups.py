@@ -13,7 +13,7 @@ from suture.numerics.anchor import anchored_groups
 
 
 def gram_groups(blocks: Sequence[Floats], anchor: int, columns: int, group: str) -> Sums:
-    """(groups, n, n): the Gram matrix of {x_k, x_i - x_k} of each row (16 lanes) or column (row after row).
+    """(groups, n, n): the Gram matrix of {x_k, x_i - x_k} of each row (64 lanes) or column (row after row).
 
     Differences are formed in fp32, products and sums in fp64.
     """

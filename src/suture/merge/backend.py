@@ -46,8 +46,8 @@ class Backend(Protocol):
         stored: NDArray[Any],
         back: Floats,
         sums: Sums,
-    ) -> tuple[int, int]:
-        """Round `values` into `stored`, add the realised sums; count what is stored: (not finite, vanished)."""
+    ) -> None:
+        """Round `values` into `stored`, leave what was stored in `back`, add the realised sums."""
 
     def nonfinite(self, blocks: Sequence[Block]) -> list[int]:
         """How many elements of each block are NaN or infinite."""
@@ -89,10 +89,9 @@ class KernelBackend:
         stored: NDArray[Any],
         back: Floats,
         sums: Sums,
-    ) -> tuple[int, int]:
+    ) -> None:
         """See Backend."""
         kernels.finish(values, *ends, dtype, rounding=rounding, key=key, start=start, out=stored, back=back, sums=sums)
-        return kernels.count_nonfinite(back), kernels.count_vanished(values, back)
 
     def nonfinite(self, blocks: Sequence[Floats]) -> list[int]:
         """See Backend."""
@@ -147,7 +146,7 @@ class TorchBackend:
         stored: NDArray[Any],
         back: Floats,
         sums: Sums,
-    ) -> tuple[int, int]:
+    ) -> None:
         """See Backend."""
         steps, torch = self._steps, self._torch
         whole = torch.empty(
@@ -156,7 +155,7 @@ class TorchBackend:
         wide = torch.empty_like(values)
         steps.finish(values, *ends, dtype, rounding=rounding, key=key, start=start, out=whole, back=wide, sums=sums)
         stored[:] = whole.cpu().numpy().view(stored.dtype)
-        return steps.count_nonfinite(wide), steps.count_vanished(values, wide)
+        back[:] = wide.cpu().numpy()
 
     def nonfinite(self, blocks: Sequence[Block]) -> list[int]:
         """See Backend."""

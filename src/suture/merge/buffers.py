@@ -19,6 +19,7 @@ class Buffer:
     """Bytes that are filled again and again, on pages of their own."""
 
     def __init__(self, nbytes: int) -> None:
+        self.room = nbytes
         self._pages = mmap.mmap(-1, nbytes + LINE)
         self._bytes = np.frombuffer(self._pages, np.uint8)
         self._views: dict[tuple[str, int, int], tuple[NDArray[Any], memoryview]] = {}
@@ -45,11 +46,11 @@ class Desk:
         self._raw: dict[int | str, Buffer] = {}
         self._floats: dict[int | str, NDArray[np.float32]] = {}
 
-    def raw(self, which: int | str) -> Buffer:
-        """The buffer for the stored bits of input number `which`, or of the output."""
-        if which not in self._raw:
-            self._raw[which] = Buffer(4 * self.elements)
-        return self._raw[which]
+    def raw(self, which: int | str, dtype: str, count: int, offset: int) -> tuple[NDArray[Any], memoryview]:
+        """Room for `count` stored elements of input number `which`, or of the output; see `Buffer.view`."""
+        if which not in self._raw or self._raw[which].room < 4 * count:
+            self._raw[which] = Buffer(4 * max(count, self.elements))
+        return self._raw[which].view(dtype, count, offset)
 
     def floats(self, which: int | str, count: int) -> NDArray[np.float32]:
         """`count` float32 elements for input number `which`, or for a named purpose."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,9 @@ from suture.numerics.keys import model_keys
 from suture.plan import StagedInput, TensorJob
 
 Floats = NDArray[np.float32]
+COUNTED = 8
+"""Segments that are counted at once: a histogram costs as much to clear and to add as a segment to count."""
+
 Part = NDArray[Any]
 """What one segment gives: float64 sums, or int64 counts."""
 
@@ -48,16 +51,19 @@ class Stretch:
 
 @dataclass
 class Pass:
-    """One pass over the inputs: what is measured in each segment, and what all parts together conclude."""
+    """One pass over the inputs: what is measured, and what all parts together conclude.
+
+    stride: elements read at a time, whole segments. measure: for each measured array the parts of a stride's segments,
+    in order, or one part where it holds counts that may be added at once (`counts`). raw: the same from stored bits,
+    where a kernel can.
+    """
 
     stretches: tuple[Stretch, ...]
-    segment: int
-    measure: Callable[[Blocks], list[Part]]
+    stride: int
+    measure: Callable[[Blocks], list[list[Part]]]
     conclude: Callable[[list[list[Part]]], None]
-    apart: tuple[bool, ...] = ()
-    """For each measured array: whether counts too are kept by segment. Sums always are, since their order matters."""
-    raw: Callable[[Sequence[NDArray[Any]]], list[Part]] | None = None
-    """The same from stored bits, where a kernel can."""
+    counts: tuple[bool, ...] = (False,)
+    raw: Callable[[Sequence[NDArray[Any]]], list[list[Part]]] | None = None
 
 
 class Evaluation:
@@ -78,7 +84,8 @@ class Evaluation:
         self.reader_of = reader_of
         self.elements = math.prod(job.shape)
         self.columns = job.shape[-1] if len(job.shape) > 1 else self.elements
-        self.keys = model_keys(seed, job.name, len(job.inputs) - job.method.info.first_model)
+        drawing = isinstance(job.method, ElementwiseMethod)
+        self.keys = model_keys(seed, job.name, len(job.inputs) - job.method.info.first_model) if drawing else ()
         self.arc: bool | None = None
         self.coefficients: tuple[float, ...] | None = None
         self._rows: Sums | None = None
@@ -96,19 +103,20 @@ class Evaluation:
         this = self.current
         assert this is not None
         parts: list[list[Part]] = []
-        for start in range(stretch.start, stretch.start + stretch.count, this.segment):
-            count = min(this.segment, stretch.start + stretch.count - start)
-            found = this.raw(self.read_raw(start, count, desk)) if this.raw else None
-            if found is None:
+        for start in range(stretch.start, stretch.start + stretch.count, this.stride):
+            count = min(this.stride, stretch.start + stretch.count - start)
+            if this.raw is not None:
+                found = this.raw(self.read_raw(start, count, desk))
+            else:
                 found = this.measure(self.blocks(start, count, desk))
             if not parts:
-                parts = [[part] for part in found]
+                parts = found
                 continue
-            for apart, so_far, part in zip(this.apart, parts, found, strict=True):
-                if apart or part.dtype.kind == "f":
-                    so_far.append(part)
+            for added, so_far, more in zip(this.counts, parts, found, strict=True):
+                if added:
+                    so_far[0] += more[0]
                 else:
-                    so_far[0] = so_far[0] + part
+                    so_far += more
         return parts
 
     def conclude(self, parts: Sequence[list[list[Part]]]) -> None:
@@ -124,11 +132,6 @@ class Evaluation:
             self.conclude([self.measure(stretch, desk) for stretch in self.current.stretches])
 
     # --- inputs ------------------------------------------------------------------------------------------------
-
-    @property
-    def stored(self) -> bool:
-        """Whether every input is a stored tensor as it is."""
-        return all(isinstance(given, TensorInfo) for given in self.job.inputs)
 
     def read_raw(
         self, start: int, count: int, desk: Desk, hashers: Sequence[LeafHasher | None] | None = None
@@ -151,7 +154,7 @@ class Evaluation:
         self, index: int, info: TensorInfo, start: int, count: int, desk: Desk, hashers: Any = None
     ) -> NDArray[Any]:
         offset = start * DTYPE_BYTES[info.dtype]
-        raw, data = desk.raw(index).view(info.dtype, count, info.offset + offset)
+        raw, data = desk.raw(index, info.dtype, count, info.offset + offset)
         self.reader_of(info).read_into(info, offset, data)
         if hashers is not None and hashers[index] is not None:
             hashers[index].update(data)
@@ -257,10 +260,9 @@ class Evaluation:
         yield Pass(
             self._stretches(kernels.SEGMENT),
             kernels.SEGMENT,
-            lambda blocks: [self.backend.steps.gram_segment(blocks.inputs, 0)],
+            lambda blocks: [[self.backend.steps.gram_segment(blocks.inputs, 0)]],
             settle,
-            (False,),
-            _raw_gram if self._pair_of_bf16() else None,
+            raw=_raw_gram if self._pair_of_bf16() else None,
         )
 
     def _span_from(self, method: SpanMethod, gram: Gram) -> None:
@@ -285,33 +287,50 @@ class Evaluation:
         yield Pass(
             self._stretches(segment),
             segment,
-            lambda blocks: [self.backend.steps.gram_groups(blocks.inputs, 0, self.columns, group)],
+            lambda blocks: [[self.backend.steps.gram_groups(blocks.inputs, 0, self.columns, group)]],
             settle,
-            (False,),
         )
 
     def _elementwise_passes(self, method: ElementwiseMethod) -> Iterator[Pass]:
         arguments = self.job.arguments
         segment = segment_length(method, self.columns, arguments, kernels.SEGMENT)
         for wave in waves(method.statistics(**arguments)):
-            yield self._wave_pass(wave, segment, arguments)
+            measured = tuple(reduction for reduction in wave if reduction.needed(self._found))
+            if measured:
+                yield self._wave_pass(wave, measured, segment, arguments)
+            else:
+                self._found = self._found | conclude(wave, {}, self._found, self.elements, arguments)
 
-    def _wave_pass(self, wave: tuple[Reduction, ...], segment: int, arguments: Mapping[str, Any]) -> Pass:
-        def measure(blocks: Blocks) -> list[Part]:
-            return [r.measure(self.backend.steps, blocks, self._found, **arguments) for r in wave]
+    def _wave_pass(
+        self,
+        wave: tuple[Reduction, ...],
+        measured: tuple[Reduction, ...],
+        segment: int,
+        arguments: Mapping[str, Any],
+    ) -> Pass:
+        """The pass that measures `measured`, after which all of `wave` conclude."""
+
+        steps, counts = self.backend.steps, tuple(reduction.by == "count" for reduction in measured)
+        stride = segment * COUNTED if any(counts) else segment
+
+        def measure(blocks: Blocks) -> list[list[Part]]:
+            pieces = [blocks] if len(blocks.inputs[0]) <= segment else list(_pieces(blocks, segment))
+            return [
+                [r.measure(steps, part, self._found, **arguments) for part in ([blocks] if counted else pieces)]
+                for r, counted in zip(measured, counts, strict=True)
+            ]
 
         def settle(parts: list[list[Part]]) -> None:
-            named = {reduction.name: part for reduction, part in zip(wave, parts, strict=True)}
+            named = {reduction.name: part for reduction, part in zip(measured, parts, strict=True)}
             self._found = self._found | conclude(wave, named, self._found, self.elements, arguments)
 
-        apart = tuple(reduction.by == "segment" for reduction in wave)
-        return Pass(self._stretches(segment), segment, measure, settle, apart)
+        return Pass(self._stretches(stride), stride, measure, settle, counts)
 
     def _matrix_passes(self, method: MatrixMethod) -> Iterator[Pass]:
         """One pass that gathers whole tensors, as one stretch: what a matrix method holds, its plan has said."""
         whole = [np.empty(self.elements, np.float32) for _ in self.job.inputs]
 
-        def gather(blocks: Blocks) -> list[Part]:
+        def gather(blocks: Blocks) -> list[list[Part]]:
             for tensor, block in zip(whole, blocks.inputs, strict=True):
                 tensor[blocks.start : blocks.start + len(block)] = self.backend.host(block)
             return []
@@ -324,7 +343,7 @@ class Evaluation:
             self._whole = np.ascontiguousarray(method.matrix(shaped, **extra, **self.job.arguments)).reshape(-1)
             whole.clear()
 
-        yield Pass(self._stretches(kernels.SEGMENT), kernels.SEGMENT, gather, settle)
+        yield Pass(self._stretches(kernels.SEGMENT), kernels.SEGMENT, gather, settle, ())
 
     def _gathered(self, index: int, given: Input) -> Floats:
         """One information tensor, whole, of its own shape."""
@@ -338,9 +357,21 @@ class Evaluation:
         return tuple(Stretch(start, min(step, self.elements - start)) for start in range(0, self.elements, step))
 
 
-def _raw_gram(raws: Sequence[NDArray[Any]]) -> list[Part]:
+def _raw_gram(raws: Sequence[NDArray[Any]]) -> list[list[Part]]:
     square, mixed, delta = gram_pair(raws[0], raws[1])
-    return [np.array([[square, mixed], [mixed, delta]])]
+    return [[np.array([[square, mixed], [mixed, delta]])]]
+
+
+def _pieces(blocks: Blocks, segment: int) -> Iterator[Blocks]:
+    """The segments of a stretch that begins at one."""
+    for start in range(0, len(blocks.inputs[0]), segment):
+        part = slice(start, start + segment)
+        yield replace(
+            blocks,
+            inputs=[block[part] for block in blocks.inputs],
+            start=blocks.start + start,
+            information=[block[part] for block in blocks.information],
+        )
 
 
 def _added(parts: Sequence[Part]) -> Part:

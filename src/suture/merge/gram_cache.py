@@ -70,7 +70,6 @@ class GramCache:
             "grams": {
                 name: {"inputs": self._inputs[name], "matrix": gram.matrix.tolist()}
                 for name, gram in sorted(self.grams.items())
-                if self._inputs.get(name)
             },
         }
         with suppress(OSError):
@@ -92,12 +91,11 @@ class GramCache:
             self.grams.clear()
 
 
-def _describe(job: TensorJob) -> list[list[object]] | None:
-    """What the matrix of a job is of; None where an input is made while it is read."""
-    if not all(isinstance(given, TensorInfo) for given in job.inputs):
-        return None
-    return [
-        [model, given.name, given.dtype, list(given.shape)]
+def _describe(job: TensorJob) -> list[object]:
+    """What the matrix of a job is of, as it comes back from JSON."""
+    inputs = [
+        [model, given.name, given.dtype, given.shape] if isinstance(given, TensorInfo) else [model, given.describe()]
         for model, given in zip(job.models, job.inputs, strict=True)
-        if isinstance(given, TensorInfo)
     ]
+    found: list[object] = json.loads(json.dumps(inputs))
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ class TensorRecords:
     @property
     def ordered(self) -> list[Record]:
         """The records in the order of the tensor's elements."""
+        if len(self.by_start) == 1:
+            return list(self.by_start.values())
         return [self.by_start[start] for start in sorted(self.by_start)]
 
     @property
@@ -132,6 +134,7 @@ def make_manifest(
         arc_tensors=sum(arcs) if arcs else None,
         tensors=entries,
         dropped={name: found for name, found in plan.left_out.items() if found},
+        untrained=tuple(asdict(row) for row in plan.untrained),
         notes=plan.notes,
         seconds=seconds,
     )

@@ -18,8 +18,7 @@ from typing import Any
 from blake3 import blake3
 
 from suture import __version__, events
-from suture.checkpoint.digest import tokenizer_digest
-from suture.checkpoint.donor import donor_files
+from suture.checkpoint.digest import tokenizer_files_digest
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.checkpoint.layout import Layout, Unit
 from suture.checkpoint.manifest import MANIFEST_NAME, Manifest
@@ -101,10 +100,9 @@ def execute(
                 writer.discard()
             grams.check(inputs)
             grams.save(inputs)
-        donor = plan.checkpoints[plan.donor_index]
-        files = donor_files(donor.path, plan.config, plan.out_dtype) | dict(plan.files)
+        files = plan.small_files()
         seconds = time.perf_counter() - started
-        manifest = make_manifest(plan, records, inputs, tokenizer_digest(donor.path, plan.files), seconds)
+        manifest = make_manifest(plan, records, inputs, tokenizer_files_digest(files), seconds)
         writer.publish({**files, MANIFEST_NAME: manifest.to_json()})
     return manifest
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from suture import kernels
 from suture.checkpoint.digest import LeafHasher
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.errors import IncompatibleError, Problem
@@ -141,7 +142,7 @@ class UnitWork:
         data = self.sink.room(self.job.name, begin, count * self._width)
         if data is not None:
             return np.frombuffer(data, STORED[self.job.dtype]), data, True
-        out, data = desk.raw("out").view(self.job.dtype, count, self._offset + begin)
+        out, data = desk.raw("out", self.job.dtype, count, self._offset + begin)
         return out, data, False
 
     def _carefully(
@@ -190,19 +191,31 @@ class UnitWork:
         out = backend.empty(desk.floats("out", size))
         self.evaluation.combine(blocks, out)
         part = slice(low - blocks.start, low - blocks.start + len(stored))
-        bad_in += backend.nonfinite([block[part] for block in inputs])
-        general, clinical = (self.job.roles.general, self.job.roles.clinical) if self.job.roles else (0, -1)
-        bad_out += backend.finish(
-            out[part],
+        general, clinical = (
+            (self.job.roles.general, self.job.roles.clinical) if self.job.roles else (0, len(inputs) - 1)
+        )
+        values, back, found = out[part], desk.floats("back", size)[: len(stored)], np.zeros(3)
+        backend.finish(
+            values,
             (inputs[general][part], inputs[clinical][part]),
             self.job.dtype,
             rounding=self.rounding,
             key=self.key,
             start=low,
             stored=stored,
-            back=desk.floats("back", size)[: len(stored)],
-            sums=sums,
+            back=back,
+            sums=found,
         )
+        sums += found
+        if not np.isfinite(found).all():
+            bad_in += backend.nonfinite([block[part] for block in inputs])
+            bad_out[0] += kernels.count_nonfinite(back)
+        else:  # the ends and the output are finite: the sums hold every element of them
+            for other in range(len(inputs)):
+                if other not in (general, clinical):
+                    bad_in[other] += backend.nonfinite([inputs[other][part]])[0]
+        if self.job.dtype == "F16":  # the others have the range of float32
+            bad_out[1] += kernels.count_vanished(backend.host(values), back)
 
     def _hash_inputs(self, start: int, count: int, desk: Desk, hashers: Sequence[LeafHasher | None]) -> None:
         """Digest the inputs of a unit whose blocks overlap those of its neighbours."""
@@ -212,7 +225,7 @@ class UnitWork:
             for begin in range(start, start + count, desk.elements):
                 size = min(desk.elements, start + count - begin)
                 offset = begin * DTYPE_BYTES[info.dtype]
-                _, data = desk.raw(index).view(info.dtype, size, info.offset + offset)
+                _, data = desk.raw(index, info.dtype, size, info.offset + offset)
                 self.evaluation.reader_of(info).read_into(info, offset, data)
                 hasher.update(data)
 
@@ -266,6 +279,3 @@ class UnitWork:
             "underflow": int(bad_out[1]),
             "arc": self.evaluation.arc,
         }
-
-
-__all__ = ["FUSED_BLOCK", "STORED", "Record", "Sink", "UnitWork"]

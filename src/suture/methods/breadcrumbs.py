@@ -10,7 +10,7 @@ from suture.methods.shapes import MethodInfo
 from suture.methods.task_vectors import common, rescaling, sparse_method
 
 GAMMA = Parameter("gamma", "share of the largest elements dropped", "float", 0.01, low=0.0, high=1.0, per_model=True)
-PAPER = "Davari & Belilovsky, Model breadcrumbs, ECCV 2024, arXiv 2312.06795, section 3.1"
+PAPER = "Davari & Belilovsky, Model breadcrumbs, ECCV 2024, arXiv 2312.06795, section 3"
 DEVIATIONS = (
     "floor(density n) elements are kept, those under the floor(gamma n) largest; where density + gamma exceed 1 "
     "fewer of the largest are dropped. Equal magnitudes go in the order of their place. Bounds are those of a tensor. "

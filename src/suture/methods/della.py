@@ -47,7 +47,7 @@ def outside(parameters: Mapping[str, Any]) -> list[str]:
     ]
 
 
-PAPER = "Deep et al., DELLA-Merging, 2024, arXiv 2406.11617, section 3.1 (MAGPRUNE)"
+PAPER = "Deep et al., DELLA-Merging, 2024, arXiv 2406.11617, section 3 (MAGPRUNE)"
 DEVIATIONS = (
     "density and epsilon speak of keeping, the paper's p and epsilon of dropping; epsilon is half the paper's range. "
     "Ranks are those in each row, exact, equal magnitudes in the order of their place; a row of one keeps with "

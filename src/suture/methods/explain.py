@@ -46,7 +46,7 @@ def example(info: MethodInfo) -> str:
     shared = {name: value for name, value in info.example.items() if name not in own}
     based = info.base == "required"
     count = max(info.min_inputs - based, 2 if info.max_inputs is None else 1)
-    return recipe(info.name, [each] * count, shared, "models/base" if based else None)
+    return recipe(info.name, [each] * count, shared, "models/base" if based else None, info.information)
 
 
 def preset_example(preset: Preset) -> str:
@@ -56,14 +56,23 @@ def preset_example(preset: Preset) -> str:
     return recipe(preset.method, list(models), preset.parameters, base)
 
 
-def recipe(method: str, models: list[Mapping[str, Any]], shared: Mapping[str, Any], base: str | None) -> str:
-    """A recipe in YAML, of models called as in NAMES."""
+def recipe(
+    method: str,
+    models: list[Mapping[str, Any]],
+    shared: Mapping[str, Any],
+    base: str | None,
+    information: str = "none",
+) -> str:
+    """A recipe in YAML, of models called as in NAMES, with files of `information` where it is not "none"."""
     import yaml
 
-    listed = [
-        {"model": f"models/{name}", **({"parameters": dict(own)} if own else {})}
-        for name, own in zip(NAMES, models, strict=False)
-    ]
+    listed: list[dict[str, Any]] = []
+    for name, own in zip(NAMES, models, strict=False):
+        listed.append({"model": f"models/{name}"})
+        if information != "none":
+            listed[-1]["information"] = f"{name}-{information}.safetensors"
+        if own:
+            listed[-1]["parameters"] = dict(own)
     content: dict[str, Any] = {"merge_method": method}
     if base is not None:
         content["base_model"] = base

@@ -10,7 +10,7 @@ from suture.methods.registry import register
 from suture.methods.shapes import Block, Blocks, ElementwiseMethod, MethodInfo, Reduction, Steps
 
 EPSILON = Parameter("epsilon", "changes up to this count as none", "float", 1e-5, low=0.0)
-PAPER = "Yuan et al., Behavior Knowledge Merge in Reinforced Agentic Models (RAM), 2026, arXiv 2601.13572, section 4"
+PAPER = "Yuan et al., Behavior Knowledge Merge in reinforced agentic models, 2026, arXiv 2601.13572 (RAM)"
 
 
 def statistics(**_: Any) -> tuple[Reduction, ...]:

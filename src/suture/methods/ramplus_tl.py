@@ -48,7 +48,7 @@ register(
             name="ramplus_tl",
             shape="elementwise",
             summary="As ram, with what one model alone changed amplified by how much of its change is shared.",
-            paper=PAPER + " (RAM+, counts of each tensor)",
+            paper=PAPER + ", its RAM+ with the counts of each tensor",
             formula="as ram; where model i alone changed the element b + l_i (x_i - b), "
             "l_i = 1 + r clip(shared_i / alone_i, 0, alpha), counts of places in the tensor",
             deviations="None known.",

@@ -85,7 +85,7 @@ register(
             name="sce",
             shape="elementwise",
             summary="Where models differ most, the mean of the elected sign, weighted by squared task vectors.",
-            paper="Wan et al., FuseChat, 2024, arXiv 2408.07990, section 3.3 (SCE: select, calculate, erase)",
+            paper="Wan et al., FuseChat, 2024, arXiv 2408.07990 (SCE: select, calculate, erase)",
             formula="b + sum_i [sign d_i = s] w_i d_i / sum_i [sign d_i = s] w_i, d_i = m (x_i - b), m = 1 at the "
             "select_topk of largest variance across models, w_i = mean(d_i^2) / sum_j mean(d_j^2), s = sign(sum_i d_i)",
             deviations="The share is of the places where the variance is not 0, and weights are equal where the mean "

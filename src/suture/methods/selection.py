@@ -56,10 +56,11 @@ def selection(
 
     def in_bins(step: str) -> Callable[..., Counts]:
         def measure(steps: Steps, blocks: Blocks, found: Mapping[str, Any], **params: Any) -> Counts:
-            bins = found["high"][0]
+            bins, wanted = found["high"]
+            none = np.zeros_like(getattr(steps, step)(*(block[:0] for block in blocks.inputs[:2]), 0))
             measured = [
-                [getattr(steps, step)(x, y, int(high)) for high in highs]
-                for (x, y), highs in zip(pairs(steps, blocks, **params), bins, strict=True)
+                [getattr(steps, step)(x, y, int(high)) if left > 0 else none for high, left in zip(*row, strict=True)]
+                for (x, y), row in zip(pairs(steps, blocks, **params), zip(bins, wanted, strict=True), strict=True)
             ]
             return np.array(measured)
 

@@ -150,15 +150,15 @@ def _nothing_wrong(parameters: Mapping[str, Any]) -> list[str]:
 class MethodInfo:
     """The declaration of a method: validation, messages, help, documentation and tests are made from it.
 
-    paper: citation with the section that fixes the formula. deviations: where we differ, and why. laws: names of laws
-    in tests/laws that hold. min_inputs, max_inputs: the number of inputs, the base included (None: any). base: whether
-    the first input is one; "optional": where the recipe names one, which is then not counted, and the method tells by
-    the number of its per-model values. information:
-    the statistic of `suture calibrate` that each non-base input brings along (fisher: one value an element, of the
-    tensor's own shape; gram: of the features that a matrix takes in). check: what is wrong with the parameters taken
-    together (keyed as the method takes them), as sentences. tier: core (first in the documentation), compat (known from
-    mergekit), contrib (everything else). helps, fails: when it does according to the literature, in a sentence each.
-    example: values for an example recipe, by the names of the parameters.
+    paper: citation, with the section or the name of what fixes the formula. deviations: where we differ, and why. laws:
+    names of laws in tests/laws that hold. min_inputs, max_inputs: the number of inputs, the base included (None: any).
+    base: whether the first input is one; "optional": where the recipe names one, which is then not counted, and the
+    method tells by the number of its per-model values. information: the statistic of `suture calibrate` that each
+    non-base input brings along (fisher: one value an element, of the tensor's own shape; gram: of the features that a
+    matrix takes in). check: what is wrong with the parameters taken together (keyed as the method takes them), as
+    sentences. tier: core (first in the documentation), compat (known from mergekit), contrib (everything else). helps,
+    fails: when it does according to the literature, in a sentence each. example: values for an example recipe, by the
+    names of the parameters.
     """
 
     name: str

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from blake3 import blake3
 
-from suture.checkpoint.chat import chat_template_of, template_files
+from suture.checkpoint.chat import JINJA, chat_template_of, template_files
 from suture.checkpoint.donor import choose_donor, template_notes
 from suture.checkpoint.header import Checkpoint
 from suture.checkpoint.layout import lay_out
 from suture.checkpoint.source import Input
+from suture.checkpoint.untrained import UntrainedRow
 from suture.errors import IncompatibleError, Problem, refuse
 from suture.plan.arguments import Arguments
 from suture.plan.jobs import FLOATS, NAMES, Plan, Roles, StagedInput, TensorJob
@@ -21,13 +22,15 @@ from suture.plan.models import (
     Model,
     collect,
     family_problems,
+    read_adapters,
     read_information,
     read_models,
     some,
-    vocabulary_problems,
+    with_adapters,
 )
 from suture.plan.reconcile import reconcile
 from suture.plan.targets import Part, Target, Targets, targets_of
+from suture.plan.tokens import share_vocabulary
 from suture.recipe import Recipe
 from suture.recipe.order import order_of
 from suture.recipe.templates import AUTO
@@ -41,6 +44,9 @@ class _Merged:
     config: Mapping[str, Any]
     donor: Model
     notes: tuple[str, ...]
+    files: Mapping[str, bytes]
+    not_copied: tuple[str, ...]
+    untrained: tuple[UntrainedRow, ...]
 
 
 def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
@@ -56,30 +62,34 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
     models, checkpoints = read_models(references, online=online)
     files = _information_files(recipes)
     information = dict(zip(files, collect(files, read_information), strict=True))
+    adapters = read_adapters(references, online=online)
     reconciled = reconcile(models, checkpoints, _donor_among(recipe, models, references))
-    models = dict(reconciled.models)
+    models = with_adapters(reconciled.models, adapters)
+    checkpoints = (*checkpoints, *adapters.values())
     names = (*references, *stages)
     roles = _roles(recipe)
     for index, stage in enumerate(recipe.stages):
-        merged = _merge(stage, models, information, None, reconciled.copied)
+        merged = _merge(stage, models, checkpoints, information, None, reconciled.copied)
         models[str(stage.name)] = _as_model(stage, merged, len(references) + index)
-    merged = _merge(recipe, models, information, roles, reconciled.copied)
+    merged = _merge(recipe, models, checkpoints, information, roles, reconciled.copied)
     layout = lay_out([(job.name, job.dtype, job.shape) for job in merged.jobs], recipe.max_shard_bytes)
     at = Roles(names.index(roles[0]), names.index(roles[1])) if roles is not None else None
     return Plan(
         recipe=recipe,
         checkpoints=(*checkpoints, *information.values()),
-        inputs=(*references, *files),
+        inputs=(*references, *(f"adapter of {name}" for name in adapters), *files),
         models=names,
         donor=merged.donor.name,
         donor_index=merged.donor.checkpoint,
         config=merged.config,
-        files=_files(recipe, merged.donor, [models[name] for name in recipe.inputs]),
+        files=_with_template(merged.files, _files(recipe, merged.donor, [models[name] for name in recipe.inputs])),
         jobs=merged.jobs,
         layout=layout,
         roles=at,
         notes=(*recipe.notes, *reconciled.notes, *merged.notes),
         dropped=reconciled.dropped,
+        not_copied=merged.not_copied,
+        untrained=merged.untrained,
         digest=_digest(recipe, merged.jobs, merged.donor.name),
     )
 
@@ -94,6 +104,7 @@ def _donor_among(recipe: Recipe, models: Mapping[str, Model], references: Sequen
 def _merge(
     recipe: Recipe,
     models: Mapping[str, Model],
+    checkpoints: Sequence[Checkpoint],
     information: Mapping[str, Checkpoint],
     roles: tuple[str, str] | None,
     copied: frozenset[str],
@@ -103,13 +114,16 @@ def _merge(
     folders = {model.name: model.folder for model in used}
     chosen = choose_donor(recipe.general, recipe.base_model, folders)
     donor = used[0] if isinstance(chosen, Problem) else models[chosen]
+    tokens = share_vocabulary(recipe, used, donor, checkpoints)
+    models = {**models, **{model.name: model for model in tokens.models}}
+    used, donor = [models[name] for name in recipe.inputs], models[donor.name]
     info = recipe.method.info
     parts = [
         Part(number, section, order, tuple(models[placed.entry.model] for placed in order.inputs))
         for number, section in enumerate(recipe.sections)
         for order in [order_of(info, section)]
     ]
-    problems = [*family_problems(used), *vocabulary_problems(recipe, used)]
+    problems = [*family_problems(used), *tokens.problems]
     targets = targets_of(parts, donor)
     problems += [*targets.problems, *_shape_problems(targets.all, parts)]
     if isinstance(chosen, Problem) and recipe.name is None:
@@ -117,7 +131,9 @@ def _merge(
     refuse(IncompatibleError, problems)
     jobs, notes = _jobs(recipe, parts, targets, donor, information, roles, copied)
     kept = template_notes(donor.name, folders) if recipe.chat_template is None else ()
-    return _Merged(jobs, targets.config, donor, (*notes, *kept))
+    config = tokens.config(targets.config, donor.name)
+    said = (*notes, *tokens.notes, *kept)
+    return _Merged(jobs, config, donor, said, tokens.files, tokens.not_copied, tokens.untrained)
 
 
 def _jobs(
@@ -283,6 +299,11 @@ def _files(recipe: Recipe, donor: Model, models: Sequence[Model]) -> dict[str, b
         found = [text for model in models if (text := chat_template_of(model.folder))]
         template = max(found, key=found.count) if found else None
     return {} if template is None else template_files(donor.folder, template)
+
+
+def _with_template(files: Mapping[str, bytes], template: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of another vocabulary, with the chat template that the recipe asks for in its own file."""
+    return {**files, **{name: raw for name, raw in template.items() if name not in files or name == JINJA}}
 
 
 def _digest(recipe: Recipe, jobs: Sequence[TensorJob], donor: str) -> str:

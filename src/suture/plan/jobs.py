@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from suture.checkpoint.donor import donor_files
 from suture.checkpoint.header import Checkpoint, TensorInfo
 from suture.checkpoint.layout import Layout
 from suture.checkpoint.source import Input, OpenSource, ReaderOf, stored_of
+from suture.checkpoint.untrained import UntrainedRow
 from suture.ledger import Line
 from suture.methods.registry import Method
 from suture.recipe import Recipe
@@ -105,9 +107,10 @@ class Plan:
     of its stages, then files of information; inputs: what they are called. models: the names that jobs count by: those
     references, then the stages.
     donor: which of `models` gives config and tokenizer; donor_index: its folder among the checkpoints. config: that of
-    the output. files: small files of the output that replace the donor's, by name. roles: positions among `models`,
-    None where no two models are named. dropped: what the ledger leaves out, with its reasons. digest identifies the
-    work: recipe, shapes, dtypes, names, donor.
+    the output. files: small files of the output that replace the donor's, by name; not_copied: those of the donor that
+    hold another vocabulary. roles: positions among `models`, None where no two models are named. dropped: what the
+    ledger leaves out, with its reasons. untrained: rows of special tokens that another model gives. digest identifies
+    the work: recipe, shapes, dtypes, names, donor.
     """
 
     recipe: Recipe
@@ -124,11 +127,18 @@ class Plan:
     notes: tuple[str, ...]
     digest: str
     dropped: tuple[Line, ...] = ()
+    not_copied: tuple[str, ...] = ()
+    untrained: tuple[UntrainedRow, ...] = ()
 
     @property
     def donor_folder(self) -> Path:
         """Where the donor's small files lie."""
         return self.checkpoints[self.donor_index].path
+
+    def small_files(self) -> dict[str, bytes]:
+        """The output's files beside the weights, name -> bytes: the donor's, with what the plan puts in their place."""
+        given = donor_files(self.donor_folder, self.config, self.out_dtype)
+        return {name: content for name, content in given.items() if name not in self.not_copied} | dict(self.files)
 
     @cached_property
     def bytes_read(self) -> int:

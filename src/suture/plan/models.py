@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from suture.architecture import Architecture, architecture_of
+from suture.checkpoint.adapter import apply_adapter, read_adapter
 from suture.checkpoint.donor import vocabulary_digest
 from suture.checkpoint.header import Checkpoint, read_checkpoint, read_header
 from suture.checkpoint.resolve import resolve_model
 from suture.checkpoint.source import Input
-from suture.errors import BadInputError, IncompatibleError, Problem, SutureError, refuse
+from suture.errors import BadInputError, Problem, SutureError, refuse
 from suture.recipe import Recipe
 from suture.recipe.references import split_reference
 
@@ -80,13 +81,25 @@ def collect(items: Iterable[S], make: Callable[[S], T]) -> list[T]:
     return found
 
 
+def read_adapters(references: Sequence[str], *, online: bool) -> dict[str, Checkpoint]:
+    """Read the adapters of the references that name one (`base+adapter`). Raises as `read_models` does."""
+    named = {r: adapter for r in references if (adapter := split_reference(r).adapter) is not None}
+    found = collect(named.values(), lambda adapter: read_adapter(resolve_model(adapter, online=online)))
+    return dict(zip(named, found, strict=True))
+
+
+def with_adapters(models: Mapping[str, Model], adapters: Mapping[str, Checkpoint]) -> dict[str, Model]:
+    """Return the models with each adapter laid on its base. Raises IncompatibleError for all that does not fit."""
+    laid = collect(adapters, lambda name: apply_adapter(models[name].tensors, adapters[name]))
+    changed = {
+        name: replace(models[name], tensors=MappingProxyType(tensors))
+        for name, tensors in zip(adapters, laid, strict=True)
+    }
+    return {name: changed.get(name, model) for name, model in models.items()}
+
+
 def _resolve(reference: str, online: bool) -> Path:
-    parts = split_reference(reference)
-    if parts.adapter is not None:
-        must = "A model must be a whole checkpoint."
-        advice = "Merge the adapter into its model first."
-        raise IncompatibleError(Problem(must, f"the adapter '{parts.adapter}'", reference, advice))
-    return resolve_model(parts.model, online=online)
+    return resolve_model(split_reference(reference).model, online=online)
 
 
 def family_problems(models: Sequence[Model]) -> list[Problem]:
@@ -101,9 +114,7 @@ def family_problems(models: Sequence[Model]) -> list[Problem]:
 
 
 def vocabulary_problems(recipe: Recipe, models: Sequence[Model]) -> list[Problem]:
-    """Return what keeps the models from one vocabulary; what the recipe asks of it holds without work where all share
-    it.
-    """
+    """Return what keeps models of which some are stages from one vocabulary: all must share it as it is."""
     request = recipe.tokenizer_request
     digests = {model.name: vocabulary_digest(model.folder) for model in models}
     present = {name: digest for name, digest in digests.items() if digest is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from suture.methods.registry import METHODS
+from suture.methods.registry import METHODS, PRESETS
 from suture.recipe.schema import Recipe
 from suture.recipe.templates import AUTO, TEMPLATES
 
@@ -16,7 +16,7 @@ def recipe_schema() -> str:
     found = Recipe.model_json_schema()
     definitions = found["$defs"]
     properties = definitions["Recipe"]["properties"] if "Recipe" in definitions else found["properties"]
-    properties["merge_method"] |= {"enum": list(METHODS), "description": "The merge method; see suture methods."}
+    properties["merge_method"] |= {"enum": [*METHODS, *PRESETS], "description": "The merge method; see suture methods."}
     properties["chat_template"] |= {"examples": [AUTO, *TEMPLATES]}
     found = {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": TITLE}
     return json.dumps(found, indent=1, sort_keys=True) + "\n"

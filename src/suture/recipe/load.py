@@ -14,6 +14,7 @@ from pathlib import Path
 from suture.errors import BadInputError, Problem, UsageError, refuse
 from suture.recipe.check import recipe_problems
 from suture.recipe.compat import translated
+from suture.recipe.presets import written_out
 from suture.recipe.schema import Recipe
 from suture.strict_yaml import Document, Place, documents_of, read_text, validated
 
@@ -36,6 +37,7 @@ def parse_recipe(text: str, origin: str = "recipe", *, compat: bool = False) -> 
         notes: tuple[str, ...] = ()
         if compat:
             document, notes = translated(document)
+        document = written_out(document)
         try:
             recipe = validated(document, Recipe).with_notes(notes, lenient=compat)
         except UsageError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
-from suture.methods.registry import METHODS, Method
+from suture.methods.registry import METHODS, PRESETS, Method
 from suture.recipe.references import ReferenceText
 from suture.recipe.tokenizer import TokenizerKeys, TokenizerRequest, requested
 from suture.recipe.values import Scalar, Setting, SettingField
@@ -138,7 +138,7 @@ class Recipe(StrictModel):
     @classmethod
     def _known_method(cls, name: str) -> str:
         if name not in METHODS:
-            raise ValueError(f"the method must be registered; {nearest(name, METHODS)}")
+            raise ValueError(f"the method must be registered; {nearest(name, [*METHODS, *PRESETS])}")
         return name
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ AXES: Mapping[str, str] = {
     "instruction": "Instruction following",
     "medical": "Medical knowledge",
     "clinical": "Clinical generation",
+    "general": "General ability",
     "probe": "Probe",
 }
 
@@ -35,6 +36,21 @@ TASKS: Mapping[str, str] = {
     "clinic_likelihood": "held-out notes",
     "mts_section": "MTS-Dialog sections",
     "mts_likelihood": "MTS-Dialog references",
+    "ifbench": "IFBench",
+    "medqa": "MedQA",
+    "medmcqa": "MedMCQA",
+    "pubmedqa": "PubMedQA",
+    "mimic_bhc": "MIMIC-BHC",
+    "aci_bench": "ACI-BENCH",
+    "mts_dialog": "MTS-Dialog",
+    "open_i": "Open-i",
+    "mimic_cxr": "MIMIC-CXR",
+    "meqsum": "MeQSum",
+    "primock57": "PriMock57",
+    "gsm8k": "GSM8K",
+    "arc_challenge": "ARC-Challenge",
+    "hellaswag": "HellaSwag",
+    "truthfulqa": "TruthfulQA",
 }
 
 
@@ -49,7 +65,8 @@ class Metric:
 
 
 _SHARE = ("%", 100.0, 1)
-SIDE_EFFECTS = ("words", "repetition")  # described beside quality, never an axis of the curve
+# Described beside quality, never an axis of the curve.
+SIDE_EFFECTS = ("words", "repetition", "language_mixing", "refusal", "empty", "truncated")
 METRICS: Mapping[str, Metric] = {
     "prompt_level_strict": Metric("prompts passed, strict", *_SHARE),
     "prompt_level_loose": Metric("prompts passed, loose", *_SHARE),
@@ -58,9 +75,12 @@ METRICS: Mapping[str, Metric] = {
     "contrast": Metric("instruction contrast", "nats", 1.0, 2),
     "contrast_sign": Metric("positive contrast", *_SHARE),
     "accuracy": Metric("accuracy", *_SHARE),
+    "accuracy_norm": Metric("accuracy, by length", *_SHARE),
+    "exact_match": Metric("exact match", *_SHARE),
     "answer_nll": Metric("answer NLL", "nats", 1.0, 3),
     "log_likelihood": Metric("log-likelihood", "nats a token", 1.0, 3),
     "fact_recall": Metric("fact recall", *_SHARE),
+    "fact_omission": Metric("facts left out", *_SHARE),
     "fact_fabrication": Metric("made-up facts", "an answer", 1.0, 2),
     "rouge1": Metric("ROUGE-1", "", 1.0, 1),
     "rouge2": Metric("ROUGE-2", "", 1.0, 1),
@@ -70,6 +90,12 @@ METRICS: Mapping[str, Metric] = {
     "meteor": Metric("METEOR", "", 1.0, 1),
     "words": Metric("words an answer", "words", 1.0, 0),
     "repetition": Metric("repetition", *_SHARE),
+    "language_mixing": Metric("other language", *_SHARE),
+    "refusal": Metric("refusals", *_SHARE),
+    "empty": Metric("empty answers", *_SHARE),
+    "truncated": Metric("inputs cut off", *_SHARE),
+    "exposure": Metric("exposure of secrets", "bits", 1.0, 2),
+    "extracted": Metric("secrets extracted", *_SHARE),
     "same_response": Metric("same answer", *_SHARE),
 }
 

@@ -18,7 +18,9 @@ from blake3 import blake3
 from suture.data.records import Choice, ContrastPair, Item, Record, read_items, write_items
 from suture.errors import Problem, UsageError
 from suture.study.graph import Context
-from suture.tasks.registry import get_task
+from suture.tasks.canaries import TASK as CANARIES
+from suture.tasks.registry import TASKS, get_task
+from suture.tasks.suites import SUITE_TASKS
 
 T = TypeVar("T")
 LESSON, TEST = "lesson", "test"
@@ -102,12 +104,18 @@ def own_workload(name: str, file: str, *, data: str | None) -> Any:
     data is the folder of MTS-Dialog. Raises UsageError for an unknown task, or one whose items must be given.
     """
     from suture.data import clinic as maker
+    from suture.data.canaries import read_canaries
     from suture.data.instructions import contrast as pairs
     from suture.data.mts_dialog import read_mts_dialog
     from suture.evaluate.packaged import ifeval_prompts
+    from suture.evaluate.suites import suite_workload
     from suture.evaluate.workload import Workload
 
     task = get_task(name)
+    if task.name == CANARIES.name:
+        return Workload(task, read_canaries(Path(file)))
+    if task.name in SUITE_TASKS and task.name not in TASKS:
+        return suite_workload(task, file, data)
     if task.kind == "drift":
         raise UsageError(Problem("Drift needs the answers of two parents.", "one model", do="It is part of a study."))
     if file:

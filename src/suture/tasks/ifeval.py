@@ -20,5 +20,6 @@ TASK = Task(
         "Loose: it passes on any of 8 variants (asterisks removed or not; first, last, both or no line dropped). "
         "langdetect is seeded with 0, which the harness does not do."
     ),
+    dataset="ifeval",
     source="Zhou et al. 2023, arXiv:2311.07911, section 2; lm-evaluation-harness task ifeval, version 4.0",
 )

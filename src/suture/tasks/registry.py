@@ -17,6 +17,8 @@ from suture.tasks import (
     mts_likelihood,
     mts_section,
 )
+from suture.tasks.canaries import TASK as CANARIES
+from suture.tasks.suites import SUITE_TASKS
 from suture.tasks.task import Task
 
 _MODULES = (
@@ -33,8 +35,9 @@ TASKS: Mapping[str, Task] = MappingProxyType({module.TASK.name: module.TASK for 
 
 
 def get_task(name: str) -> Task:
-    """Return the task `name`; raises UsageError, which names the nearest known one."""
-    if name in TASKS:
-        return TASKS[name]
-    near = get_close_matches(name, TASKS, n=1, cutoff=0.0)
-    raise UsageError(Problem(f"A task must be one of {', '.join(TASKS)}.", name, do=f"Did you mean {near[0]}?"))
+    """Return the task `name`, one of a suite too; raises UsageError, which names the nearest known one."""
+    known = {**SUITE_TASKS, **{CANARIES.name: CANARIES}, **TASKS}
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1, cutoff=0.0)
+    raise UsageError(Problem(f"A task must be one of {', '.join(known)}.", name, do=f"Did you mean {near[0]}?"))

@@ -25,6 +25,9 @@ def w(*weights: float, **more: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _cases() -> dict[str, str]:
+    """All cases. Selection by magnitude takes the float32 copies: the task vectors of bfloat16 models hold many equal
+    magnitudes, of which that program keeps arbitrary ones (its sort is not stable).
+    """
     found: dict[str, str] = {}
     weighted = ((0.5, 0.5), (0.2173, 0.3311, 0.4197), (1.5, -0.5))
     for number, (weights, normalize) in enumerate(product(weighted, (True, False))):
@@ -57,13 +60,17 @@ def _cases() -> dict[str, str]:
             density = {} if method == "task_arithmetic" else {"density": 0.4}
             models = w(0.5, 0.3, 0.7, **density)
             name = f"{method} {lambda_}{' normalised' if normalize else ''}"
-            found[name] = recipe(method, models, base_model="a", parameters=parameters)
+            found[name] = recipe(method, models, base_model="a", parameters=parameters, suffix="32")
     found["ties dense"] = recipe("ties", w(1.0, 1.0, density=1.0), base_model="a")
     found["ties sparse"] = recipe("ties", w(0.5, 0.5, density=0.01), base_model="a", suffix="32")
-    found["ties rescaled"] = recipe("ties", w(0.5, 0.5, density=0.3), base_model="a", parameters={"rescale": True})
-    found["ties mask"] = recipe("ties", w(0.5, 0.5, density=0.3), base_model="a", parameters={"int8_mask": True})
-    found["breadcrumbs gamma"] = recipe("breadcrumbs", w(0.5, 0.5, density=0.6, gamma=0.1), base_model="a")
-    found["breadcrumbs none"] = recipe("breadcrumbs", w(0.5, 0.5, density=0.6, gamma=0.0), base_model="a")
+    found["ties rescaled"] = recipe(
+        "ties", w(0.5, 0.5, density=0.3), base_model="a", suffix="32", parameters={"rescale": True}
+    )
+    found["ties mask"] = recipe(
+        "ties", w(0.5, 0.5, density=0.3), base_model="a", suffix="32", parameters={"int8_mask": True}
+    )
+    found["breadcrumbs gamma"] = recipe("breadcrumbs", w(0.5, 0.5, density=0.6, gamma=0.1), base_model="a", suffix="32")
+    found["breadcrumbs none"] = recipe("breadcrumbs", w(0.5, 0.5, density=0.6, gamma=0.0), base_model="a", suffix="32")
     found["dare dense"] = recipe("dare_ties", w(0.5, 0.3, density=1.0), base_model="a")
     for top in (1.0, 0.5, 0.1):
         found[f"sce {top}"] = recipe("sce", "bcd", base_model="a", parameters={"select_topk": top})

@@ -56,6 +56,15 @@ def units_apart(x: torch.Tensor, y: torch.Tensor) -> NDArray[np.int64]:
     return np.abs(whole[0] - whole[1])
 
 
+def distances(x: torch.Tensor, y: torch.Tensor) -> NDArray[np.int64]:
+    """units_apart, where what is left of a cancellation in float32 counts as one unit: a difference below 2^-24 of the
+    tensor's largest element is a last bit of the sum that either program formed, however many values lie in it.
+    """
+    rest = (x.double() - y.double()).abs().numpy() <= 2.0**-24 * y.double().abs().max().item()
+    apart = units_apart(x, y)
+    return np.where(rest, np.minimum(apart, 1), apart)
+
+
 def skip_unknown(recipe: str) -> None:
     method = recipe.split("merge_method: ")[1].split()[0]
     if method not in METHODS:
@@ -69,7 +78,7 @@ def test_equal_within_the_tolerance(
     skip_unknown(CASES[case])
     expected, found = theirs(case), ours(CASES[case], compat_models, tmp_path / "out", monkeypatch)
     assert {n: (t.shape, t.dtype) for n, t in found.items()} == {n: (t.shape, t.dtype) for n, t in expected.items()}
-    apart = np.concatenate([units_apart(found[name], expected[name]).ravel() for name in expected])
+    apart = np.concatenate([distances(found[name], expected[name]).ravel() for name in expected])
     assert apart.max() <= UNITS
     assert np.mean(apart > 0) <= TIES.get(case, SHARE)
 

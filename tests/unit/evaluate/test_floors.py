@@ -93,3 +93,22 @@ def test_one_sentence_over_all_ifeval_prompts(
     micro = sum(row.scores["inst_level_strict"] * size for row, size in zip(rows, sizes, strict=True)) / sum(sizes)
     assert 100 * sum(row.scores["prompt_level_strict"] for row in rows) / 541 == pytest.approx(prompt_level, abs=0.5)
     assert 100 * micro == pytest.approx(inst_level, abs=0.5)
+
+
+def test_floors_of_a_suites_tasks(official: Path, tmp_path: Path) -> None:
+    from suture.data.prepare import load
+    from suture.evaluate.suites import training
+    from suture.tasks.suites import SUITE_TASKS
+
+    choice = Workload(SUITE_TASKS["pubmedqa"], load("pubmedqa", official).items)
+    (folder,) = evaluate_floors(choice, [], tmp_path).values()
+    assert {row.scores["accuracy"] for row in read_rows(folder)} == {1 / 3}
+    text = Workload(SUITE_TASKS["mts_dialog"], load("mts_dialog", official).items)
+    train = training(text.task, official)
+    assert len(train) == 5
+    folders = evaluate_floors(text, train, tmp_path)
+    assert set(folders) == {"copy", "constant", "nearest"}
+    copied = read_rows(folders["copy"])
+    assert {row.scores["fact_fabrication"] for row in copied} == {0.0}
+    assert {row.scores["rougeL"] for row in read_rows(folders["nearest"])} == {100.0}  # here train is the test itself
+    assert training(choice.task, official) == []

@@ -13,6 +13,9 @@ from suture.checkpoint.load import load_model
 from suture.errors import BadInputError
 from suture.evaluate import ifeval
 from suture.evaluate.engine import Engine, Generation
+from suture.evaluate.items import read_rows
+from suture.evaluate.run import evaluate_model
+from suture.evaluate.workload import Workload
 from suture.tasks.registry import get_task
 from suture.testing.tiny import tiny_model
 
@@ -113,3 +116,14 @@ def test_a_bad_prompts_file_names_its_lines(tmp_path: Path) -> None:
     assert "secret" not in str(error.value)
     with pytest.raises(BadInputError, match="no such file"):
         ifeval.count(tmp_path / "none.jsonl", None)
+
+
+def test_a_run_keeps_side_effects_beside_the_verdicts(tmp_path: Path) -> None:
+    row = {"key": 7, "prompt": "Say it.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    model = tiny_model(tmp_path / "model")
+    folder = evaluate_model(model, [Workload(get_task("ifeval"), path)], tmp_path / "r", digest="a" * 64)["ifeval"]
+    (found,) = read_rows(folder)
+    assert found.item_id == "7"
+    assert {"prompt_level_strict", "words", "repetition", "refusal", "empty"} <= set(found.scores)

@@ -76,6 +76,13 @@ def test_defaults_lie_in_their_ranges() -> None:
             assert parameter.required or parameter.problem(parameter.default) is None
 
 
+def test_booleans_of_the_reference_merger_are_words_of_the_choice() -> None:
+    found = {m.info.name: p for m in METHODS.values() for p in m.info.parameters if p.booleans is not None}
+    family = ["breadcrumbs", "breadcrumbs_ties", "dare_linear", "dare_ties", "della", "della_linear", "ties"]
+    assert list(found) == family
+    assert all(p.name == "rescale" and set(p.booleans or ()) <= set(p.choices) for p in found.values())
+
+
 def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r'Got "slurp". Did you mean "slerp"\?'):
         get_method("slurp")

@@ -43,7 +43,7 @@ register(
             shape="elementwise",
             summary="Task arithmetic at the places that matter to at least two models, the base elsewhere.",
             paper="Wang et al., Localizing task information for improved model merging and compression, ICML 2024, "
-            "arXiv 2405.07813, section 4 (TALL masks) and 5 (consensus merging)",
+            "arXiv 2405.07813 (TALL masks, consensus merging)",
             formula="b + lambda m sum_i w_i (x_i - b), m = 1 where at least `least` of "
             "|x_i - b| >= threshold_i |b + sum_j w_j (x_j - b) - x_i| hold",
             deviations="threshold is given rather than chosen on validation data; with fewer models than `least` all "

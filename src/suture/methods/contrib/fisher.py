@@ -58,7 +58,7 @@ register(
             shape="elementwise",
             summary="Mean weighted, element by element, by each model's Fisher information.",
             paper="Matena & Raffel, Merging models with Fisher-weighted averaging, NeurIPS 2022, "
-            "arXiv 2111.09832, section 3",
+            "arXiv 2111.09832, section 2 (Fisher merging)",
             formula="sum_i w_i F_i x_i / sum_i w_i F_i, F_i the diagonal of the empirical Fisher information",
             deviations="A share `floor` of the tensor's mean information is added to every F_i, so that elements of "
             "which no model knows anything get the weighted mean. Tensors without information get it too.",

@@ -53,7 +53,7 @@ register(
             name="knots",
             shape="matrix",
             summary="TIES in the basis of the singular vectors that all task vectors share; made for adapters.",
-            paper="Stoica et al., Model merging with SVD to tie the KnOTS, ICLR 2025, arXiv 2410.19735, section 4",
+            paper="Stoica et al., Model merging with SVD to tie the KnOTS, ICLR 2025, arXiv 2410.19735 (KnOTS-TIES)",
             formula="b + lambda U S ties(V_1, ..., V_N), U S [V_1, ..., V_N] = [x_1 - b, ..., x_N - b]",
             deviations="Directions below 1e-10 of the strongest are left out. Magnitudes equal to the last one kept "
             "are kept. Tensors without two dimensions: lambda times the mean task vector.",

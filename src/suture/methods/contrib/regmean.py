@@ -43,7 +43,7 @@ register(
             summary="Each linear layer solved so that its outputs on every model's inputs stay nearest to that "
             "model's.",
             paper="Jin et al., Dataless knowledge fusion by merging weights of language models, ICLR 2023, "
-            "arXiv 2212.09849, section 3.2 (RegMean)",
+            "arXiv 2212.09849, section 3 (RegMean)",
             formula="(sum_i x_i G_i) (sum_i G_i)^-1, G_i = scale X_i^T X_i + (1 - scale) diag(X_i^T X_i), X_i the "
             "layer's inputs in model i",
             deviations="Solved for the difference to the first model, which loses no digits. Features that no text "

@@ -32,7 +32,7 @@ register(
             name="tsv",
             shape="matrix",
             summary="Leading singular vectors of each task vector, made orthogonal across models.",
-            paper="Gargiulo et al., Task singular vectors, CVPR 2025, arXiv 2412.00081, section 4 (TSV-Merge)",
+            paper="Gargiulo et al., Task singular vectors, CVPR 2025, arXiv 2412.00081 (TSV-Merge)",
             formula="b + lambda P(U) S P(V)^T, U, S, V the min(m, n) / N leading singular triples of each x_i - b side "
             "by side, P(A) = A (A^T A)^(-1/2)",
             deviations="Tensors without two dimensions: lambda times the mean task vector. One triple a model at "

@@ -1,0 +1,137 @@
+"""A task of one's own: eight lines of YAML that name a JSONL file, its fields, a prompt and metrics.
+
+    name: discharge_letter
+    data: letters.jsonl
+    input: note
+    target: letter
+    prompt: "Write the discharge letter of this stay.\\n\\n{{input}}"
+    split: test
+    encounter: stay_id
+    metrics: [rougeL, fact_omission, fact_fabrication]
+
+With `options` (a field with a list of texts) instead of `metrics` it is multiple choice, and target the field with the
+right option: its index from 0, its letter, or its text.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from suture.data.prepare import check_items
+from suture.data.readers.medical import LETTERS
+from suture.data.records import Choice, Record
+from suture.data.tables import Row, read_rows, tidy
+from suture.errors import BadInputError, Problem, UsageError, refuse
+from suture.strict_yaml import StrictModel, load_yaml
+from suture.tasks.registry import TASKS
+from suture.tasks.suites import CHOICE, SUITE_TASKS, TEXT
+from suture.tasks.task import Task
+
+Items = list[Record] | list[Choice]
+
+
+class OwnTask(StrictModel):
+    """The keys of a task file; data is relative to the file's own folder."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    data: str
+    input: str
+    target: str
+    prompt: str
+    split: str = ""
+    encounter: str = ""
+    id: str = ""
+    options: str = ""
+    metrics: tuple[str, ...] = ()
+    max_new_tokens: int = Field(default=256, ge=1)
+    axis: Literal["instruction", "medical", "clinical", "general"] = "clinical"
+
+    @field_validator("name")
+    @classmethod
+    def _is_new(cls, name: str) -> str:
+        if name in TASKS or name in SUITE_TASKS:
+            raise ValueError("name must not be the name of a task of Suture")
+        return name
+
+    @field_validator("prompt")
+    @classmethod
+    def _asks(cls, prompt: str) -> str:
+        if not re.search(r"\{+\s*input\b", prompt):
+            raise ValueError("prompt must hold {{input}}, where the item's text stands")
+        return prompt
+
+
+def read_own_task(path: Path, known: tuple[str, ...]) -> tuple[Task, Items]:
+    """Return the task and its items; `known` are the metrics that there are.
+
+    Raises UsageError for a malformed file, BadInputError for malformed data: repeated ids, empty inputs or references,
+    answers that are none of the options. Every problem is named, with its row, and no text of the data.
+    """
+    own = load_yaml(path, OwnTask)
+    unknown = [name for name in own.metrics if name not in known]
+    problems = [
+        Problem(f"A metric must be one of {', '.join(known)}.", f"'{name}'", f"{path}, metrics") for name in unknown
+    ]
+    if bool(own.options) == bool(own.metrics):
+        got = "both" if own.options else "neither"
+        problems.append(Problem("Either metrics or options must be given.", got, str(path)))
+    refuse(UsageError, problems)
+    return _task(own), _items(own, path.parent / own.data)
+
+
+def _task(own: OwnTask) -> Task:
+    metrics = ("accuracy", "accuracy_norm", "answer_nll") if own.options else _with_side_effects(own.metrics)
+    return Task(
+        name=own.name,
+        axis=own.axis,
+        kind="harness",
+        instruction=own.prompt if "{{" in own.prompt else own.prompt.replace("{input}", "{{input}}"),
+        metrics=metrics,
+        primary=metrics[0],
+        binary=bool(own.options),
+        max_new_tokens=0 if own.options else own.max_new_tokens,
+        protocol=CHOICE if own.options else TEXT,
+        source="a task file of one's own",
+    )
+
+
+def _with_side_effects(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*metrics, "words", "repetition", "language_mixing", "refusal", "empty")))
+
+
+def _items(own: OwnTask, path: Path) -> Items:
+    fields = [name for name in (own.input, own.target, own.encounter, own.id, own.options) if name]
+    rows = read_rows(path, fields + (["split"] if own.split else []))
+    if own.split:
+        rows = [row for row in rows if row["split"] == own.split]
+        if not rows:
+            got = f"no row with split '{own.split}'"
+            raise BadInputError(Problem("The data must hold the split.", got, str(path)))
+    names = [tidy(row[own.id]) if own.id else f"{own.name}-{number}" for number, row in enumerate(rows, start=1)]
+    groups = [tidy(row[own.encounter]) if own.encounter else name for row, name in zip(rows, names, strict=True)]
+    if own.options:
+        choices = [_choice(own, row, *where) for row, *where in zip(rows, names, groups, strict=True)]
+        check_items(choices, str(path))
+        return choices
+    records = [
+        Record(name, own.name, group, "", tidy(row[own.input]), tidy(row[own.target]), own.split, "one's own")
+        for row, name, group in zip(rows, names, groups, strict=True)
+    ]
+    check_items(records, str(path))
+    return records
+
+
+def _choice(own: OwnTask, row: Row, name: str, group: str) -> Choice:
+    raw: Any = row[own.options]
+    options = tuple(str(option) for option in (raw.values() if isinstance(raw, dict) else raw or ()))
+    answer = row[own.target]
+    if isinstance(answer, str):
+        letter = LETTERS.find(answer.strip()) if len(answer.strip()) == 1 else -1
+        index = options.index(answer) if answer in options else letter
+    else:
+        index = answer if type(answer) is int else -1
+    return Choice(name, group, tidy(row[own.input]), options, index)
