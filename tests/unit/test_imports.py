@@ -35,6 +35,7 @@ ORDER = [
     "report",
     "study",
     "search",
+    "weigh",
     "cli",
     "testing",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from suture.cli.adapt import adapt
+from suture.cli.audit import audit
 from suture.cli.calibrate import calibrate
 from suture.cli.compare import compare
 from suture.cli.data import app as data
@@ -21,6 +22,7 @@ from suture.cli.score import score
 from suture.cli.search import search
 from suture.cli.study import app as study
 from suture.cli.verify import verify
+from suture.cli.weigh import weigh
 
 app = typer.Typer(
     name="suture",
@@ -30,7 +32,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (plan, merge, inspect, calibrate, adapt, score, compare, search, report, digest, verify, methods):
+for verb in (
+    plan,
+    merge,
+    inspect,
+    calibrate,
+    adapt,
+    score,
+    compare,
+    weigh,
+    search,
+    report,
+    digest,
+    verify,
+    audit,
+    methods,
+):
     app.command()(verb)
 app.command(name="eval")(evaluate)
 app.command(name="extract-lora")(extract_lora)

@@ -55,14 +55,15 @@ class Rules:
     """How a race is run.
 
     confidence: in (0, 1). rivals: candidates that are ever compared, at least those of this race (a search of several
-    races corrects for all). looks: how often all that are left are compared; shares of the items double from look to
-    look, up to all; with a budget there are log2 K looks instead. budget: items read at most, over all candidates and
-    objectives; None: no limit.
+    races corrects for all); races: how many races that search runs. looks: how often all that are left are compared;
+    shares of the items double from look to look, up to all; with a budget there are log2 K looks instead. budget: items
+    read at most, over all candidates and objectives; None: no limit.
     """
 
     confidence: float = 0.95
     goal: Goal = "best"
     rivals: int = 0
+    races: int = 1
     looks: int = 5
     budget: int | None = None
 
@@ -70,8 +71,11 @@ class Rules:
         problems = []
         if not 0 < self.confidence < 1:
             problems.append(Problem("confidence must be in (0, 1).", str(self.confidence), "confidence"))
-        if self.looks < 1:
-            problems.append(Problem("looks must be at least 1.", str(self.looks), "looks"))
+        problems += [
+            Problem(f"{name} must be at least 1.", str(count), name)
+            for name, count in (("looks", self.looks), ("races", self.races))
+            if count < 1
+        ]
         refuse(UsageError, problems)
 
 
@@ -160,7 +164,7 @@ class _Race:
         self.clusters = [np.asarray(o.clusters) for o in objectives]
         total = max(rules.rivals, len(names))
         pairs = total - 1 if rules.goal == "best" else total * (total - 1)
-        self.level = (1 - rules.confidence) / max(1, pairs * self.looks)
+        self.level = (1 - rules.confidence) / max(1, pairs * self.looks * rules.races)
 
     def run(self) -> Outcome:
         before: tuple[int, ...] = (0,) * len(self.objectives)

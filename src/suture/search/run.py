@@ -146,7 +146,13 @@ class _Search:
             Objective(one.goal.name, one.dev_clusters, one.goal.sign * one.goal.weight / unit)
             for one, unit in zip(self.measured, units, strict=True)
         ]
-        rules = Rules(self.space.confidence, self.space.goal, self.space.candidates, self.space.looks)
+        rules = Rules(
+            confidence=self.space.confidence,
+            goal=self.space.goal,
+            rivals=self.space.candidates,
+            races=self.space.batches,
+            looks=self.space.looks,
+        )
         if number == 0:
             self._before: dict[str, tuple[int, ...]] = {}
         total = self._budget()

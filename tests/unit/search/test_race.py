@@ -124,7 +124,7 @@ def test_a_budget_below_a_first_look_is_refused() -> None:
         run([np.zeros((21, 320))], Rules(budget=80))
 
 
-@pytest.mark.parametrize("rules", [{"confidence": 1.0}, {"confidence": 0.0}, {"looks": 0}])
+@pytest.mark.parametrize("rules", [{"confidence": 1.0}, {"confidence": 0.0}, {"looks": 0}, {"races": 0}])
 def test_rules_out_of_range_are_refused(rules: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         Rules(**rules)  # type: ignore[arg-type]
@@ -167,3 +167,14 @@ def test_items_that_were_read_before_cost_nothing() -> None:
     first = race(names, objectives, oracle, Rules(budget=200))
     again = race(names, objectives, oracle, Rules(budget=0), known={name: f.read for name, f in first.fates.items()})
     assert (again.leader, again.items_read) == (first.leader, 0)
+
+
+def test_a_search_of_several_races_asks_for_more_evidence() -> None:
+    """At 16 items a difference of three errors is past the bound of one pair and one look, and not of a long search."""
+    rng = np.random.default_rng(8)
+    noise = rng.normal(size=16)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+    table = np.stack([np.zeros(16), noise + 3 / math.sqrt(16)])
+    assert run([table], Rules(looks=1)).fates["c0"].state == "ruled out"
+    assert run([table], Rules(looks=1, races=20)).fates["c0"].state == "left"
+    assert run([table], Rules(looks=1, rivals=40)).fates["c0"].state == "left"
