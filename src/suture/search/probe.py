@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from suture.checkpoint.disk import named_errors
 from suture.checkpoint.lock import OutputLock
-from suture.errors import NumericError, OutputExistsError, Problem
+from suture.errors import IntegrityError, NumericError, OutputExistsError, Problem
 from suture.evaluate import reading
 from suture.events import track
 from suture.report.private import write_private
@@ -57,16 +57,21 @@ class Kept:
         return self.root / digest[:16]
 
     def read(self, digest: str, task: str) -> Scores:
-        """Return all scores of one candidate and task."""
+        """Return all scores of one candidate and task. Raises IntegrityError for a file that is not whole."""
         found: Scores = {}
         for path in sorted(self.folder(digest).glob(f"{task}.*.json")):
-            found.update(json.loads(path.read_text(encoding="utf-8")))
+            try:
+                found.update(json.loads(path.read_text(encoding="utf-8")))
+            except ValueError:
+                must = "Kept scores must be whole."
+                do = "Remove the file: its items are read again."
+                raise IntegrityError(Problem(must, "unreadable JSON", str(path), do)) from None
         return found
 
     def add(self, digest: str, task: str, scores: Scores) -> None:
         """Keep more scores."""
         folder = self.folder(digest)
-        number = len(list(folder.glob(f"{task}.*.json")))
+        number = 1 + max((int(path.name.split(".")[1]) for path in folder.glob(f"{task}.*.json")), default=-1)
         with named_errors(folder, 0, "What was read before is kept: run it again."):
             write_private(folder / f"{task}.{number:04d}.json", json.dumps(scores, sort_keys=True, allow_nan=False))
 

@@ -26,8 +26,10 @@ from suture.audit import OPENED, AuditLog
 from suture.checkpoint.digest import tokenizer_digest, weights_digest
 from suture.checkpoint.resolve import resolve_model
 from suture.errors import NumericError, Problem, UsageError
+from suture.plan import make_plan
+from suture.recipe import parse_recipe
 from suture.report.private import write_private
-from suture.search.candidates import Point, canonical, digest_of, parent_recipe, recipe_of
+from suture.search.candidates import Point, canonical, digest_of, parent_recipe, recipe_of, trial_point
 from suture.search.journal import Journal
 from suture.search.outcome import Found, Tested, ahead, result_of, written_recipe
 from suture.search.probe import FailedCandidate, Kept, Probe, waiting
@@ -72,6 +74,8 @@ class _Search:
     def __init__(self, space: Space, out: Path, log: AuditLog, device: str, workers: int | None) -> None:
         self.space, self.out, self.log = space, out, log
         self.measured = measured(space)
+        for method in space.methods:  # models and filters that do not fit are named before anything is read
+            make_plan(parse_recipe(recipe_of(space, trial_point(space, method)), method))
         self.parents = weights(space)
         self.log.verify()
         self.journal = Journal(out, space, self._identity(device))
@@ -79,6 +83,7 @@ class _Search:
         self.probe = Probe(self.kept, device=device, workers=workers)
         self.candidates: dict[str, Candidate] = {}
         self.failed: set[str] = set()
+        self._before: dict[str, tuple[int, ...]] = {}
 
     def run(self, test: bool, reason: str | None) -> dict[str, Any]:
         done = self._result()
@@ -153,8 +158,6 @@ class _Search:
             races=self.space.batches,
             looks=self.space.looks,
         )
-        if number == 0:
-            self._before: dict[str, tuple[int, ...]] = {}
         total = self._budget()
         if total is not None:
             spent = sum(sum(read) for read in self._before.values())

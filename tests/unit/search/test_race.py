@@ -146,6 +146,18 @@ def test_the_best_is_ruled_out_no_more_often_than_stated(kind: str) -> None:
     assert wrong / races <= 0.2 + 3 * math.sqrt(0.2 * 0.8 / races)
 
 
+def test_a_front_is_kept_whole_as_often_as_stated() -> None:
+    """Four candidates that are all on the front by a hair: none may be ruled out in more than a fifth of the races."""
+    wrong, races = 0, 200
+    for seed in range(races):
+        rng = np.random.default_rng(seed)
+        edge = 1e-9 * np.arange(4)
+        tables = [rng.normal(size=(4, 64)) + edge[:, None], rng.normal(size=(4, 64)) - edge[:, None]]
+        fates = run(tables, Rules(confidence=0.8, goal="front")).fates.values()
+        wrong += any(fate.state == "ruled out" for fate in fates)
+    assert wrong / races <= 0.2 + 3 * math.sqrt(0.2 * 0.8 / races)
+
+
 def test_clusters_of_one_topic_do_not_make_evidence() -> None:
     """With ten items a cluster that all say the same, taking items as independent would rule out the best often."""
     wrong, races = 0, 200

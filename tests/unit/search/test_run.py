@@ -12,7 +12,7 @@ import yaml
 
 from suture.audit import OPENED, AuditLog
 from suture.data.records import Record, write_items
-from suture.errors import IncompatibleError, IntegrityError, NumericError, Problem, UsageError
+from suture.errors import IncompatibleError, IntegrityError, NumericError, Problem, SutureError, UsageError
 from suture.recipe import load_recipe
 from suture.search import probe
 from suture.search.run import search
@@ -170,6 +170,25 @@ def test_a_broken_log_stops_the_search(given: dict[str, Path], tmp_path: Path) -
     log.write_bytes(log.read_bytes().replace(b'"items":', b'"itemz":', 1))
     with pytest.raises(IntegrityError, match="line 2"):
         search(space(given, tmp_path), out)
+
+
+def test_scores_that_are_not_whole_are_named(given: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    search(space(given, tmp_path), out, test=False)
+    torn = next((out / "candidates").rglob("clinic_likelihood.*.json"))
+    torn.write_bytes(torn.read_bytes()[:20])
+    (out / "result.json").unlink()
+    with pytest.raises(IntegrityError, match="are read again"):
+        search(space(given, tmp_path), out, test=False)
+    torn.unlink()
+    assert search(space(given, tmp_path), out, test=False)["candidates"]
+
+
+def test_a_filter_that_matches_nothing_is_named_before_anything_is_read(given: dict[str, Path], tmp_path: Path) -> None:
+    vary = {"coefficient": {"filters": ["self_atn"]}}
+    with pytest.raises(SutureError, match="self_atn"):
+        search(space(given, tmp_path, vary=vary), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_sampler_proposes_in_batches(given: dict[str, Path], tmp_path: Path) -> None:

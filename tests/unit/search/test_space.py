@@ -11,7 +11,7 @@ import yaml
 from suture.errors import BadInputError, UsageError
 from suture.recipe import parse_recipe
 from suture.search.candidates import describe, dimensions, grid, parent_recipe, recipe_of, trial_point
-from suture.search.space import Space, load_space
+from suture.search.space import Goal, Space, Template, Varied, load_space
 
 BASIC: dict[str, Any] = {
     "name": "toy",
@@ -148,3 +148,18 @@ def test_mistakes_are_named(changes: dict[str, Any], words: str, tmp_path: Path)
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInputError):
         load_space(tmp_path / "none.yaml")
+
+
+def test_the_space_of_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "search.md").read_text(encoding="utf-8")
+    path = tmp_path / "space.yaml"
+    path.write_text(page.split("```yaml\n")[1].split("```")[0])
+    points = grid(load_space(path))
+    assert points is not None
+    assert len(points) == 21 + 21 * 5
+
+
+def test_the_documentation_names_every_key() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "search.md").read_text(encoding="utf-8")
+    for model in (Space, Template, Varied, Goal):
+        assert not [key for key in model.model_fields if key not in page]
