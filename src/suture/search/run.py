@@ -105,8 +105,8 @@ class _Search:
             entrants = self._entrants(number, outcome)
             if entrants:
                 outcome = self._race(number, entrants, units)
-                fates.update(outcome.fates)
-                reference = reference or outcome.leader
+                fates = {name: fate for name, fate in (fates | dict(outcome.fates)).items() if name not in self.failed}
+                reference = reference if reference in fates else outcome.leader
             if reference:
                 self._tell(number, fates, units, reference)
         if outcome is None:
@@ -121,7 +121,7 @@ class _Search:
             scores={name: self._read_scores(name, fate) for name, fate in fates.items()},
             leader=outcome.leader,
             failed=tuple(sorted(self.failed)),
-            items_read=sum(sum(fate.read) for fate in fates.values()),
+            items_read=sum(map(sum, self._before.values())),
             items_of_parents=0 if self._stated() else len(PARENTS) * sum(len(one.dev) for one in self.measured),
         )
         with waiting(self.out / "result.json"):
@@ -135,7 +135,7 @@ class _Search:
         """The candidates left so far, then those of the new batch."""
         size = -(-self.space.candidates // self.space.batches)
         left = [name for name, fate in before.fates.items() if fate.state == "left"] if before else []
-        for point in self.journal.batch(number, min(size, self.space.candidates - number * size)):
+        for point in self.journal.batch(number, max(0, min(size, self.space.candidates - number * size))):
             recipe = recipe_of(self.space, point)
             digest = digest_of(recipe, self.parents)
             self.candidates[digest] = Candidate(digest, point, recipe)
@@ -169,7 +169,9 @@ class _Search:
                 names = [name for name in names if name != failed.name]
                 self.failed.add(failed.name)
                 continue
-            self._before |= {name: fate.read for name, fate in outcome.fates.items()}
+            for name, fate in outcome.fates.items():  # one that was left may read less in a later race
+                had = self._before.get(name, (0,) * len(objectives))
+                self._before[name] = tuple(map(max, had, fate.read))
             return outcome
         must = "At least one candidate's outputs must be numbers."
         raise NumericError(Problem(must, f"{len(self.failed)} that are not", "candidates"))
@@ -243,7 +245,11 @@ class _Search:
             write_private(self.out / "opened", self.log.head() + "\n")
         wanted = [(one, one.test) for one in self.measured]
         recipes = {name: self.candidates[name].recipe for name in names}
-        return Tested(opening, self.probe.scores(recipes, wanted, "test"), self._parents(wanted, "parents, test"))
+        try:
+            return Tested(opening, self.probe.scores(recipes, wanted, "test"), self._parents(wanted, "parents, test"))
+        except FailedCandidate as failed:
+            must = "A finalist's outputs must be numbers."
+            raise NumericError(Problem(must, "NaN or infinity", f"candidate {failed.name[:12]}")) from None
 
     def _stopped(self, entry: Any) -> bool:
         mark = self.out / "opened"

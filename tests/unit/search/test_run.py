@@ -14,7 +14,7 @@ from suture.audit import OPENED, AuditLog
 from suture.data.records import Record, write_items
 from suture.errors import IncompatibleError, IntegrityError, NumericError, Problem, SutureError, UsageError
 from suture.recipe import load_recipe
-from suture.search import probe
+from suture.search import probe, run
 from suture.search.run import search
 from suture.search.space import Space, load_space
 from suture.testing.tiny import tiny_model
@@ -128,8 +128,6 @@ def test_a_stopped_search_reads_nothing_twice(
 def test_a_look_at_the_test_that_was_stopped_is_not_a_second_one(
     given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from suture.search import run
-
     out = tmp_path / "out"
     tiny = space(given, tmp_path)
 
@@ -223,6 +221,29 @@ def test_a_candidate_that_is_not_a_number_leaves_and_the_others_go_on(
     assert "not numbers" in result["recommended"]["reason"]
     monkeypatch.undo()
     assert search(tiny, out, test=False) == result
+
+
+def test_a_candidate_that_fails_in_a_later_batch_is_no_finalist(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goals = [{"task": "clinic_likelihood", "items": str(given["items"]), "unit": 1.0}]
+    tiny = space(given, tmp_path, objectives=goals, vary={"coefficient": {}}, candidates=6, batches=3, items=0.5)
+    raced, leaders = run._Search._race, list[str]()
+
+    def then_failed(self: Any, number: int, *rest: Any) -> Any:
+        outcome = raced(self, number, *rest)
+        if number == 0:
+            leaders.append(outcome.leader)
+            self.kept.fail(outcome.leader)
+        return outcome
+
+    monkeypatch.setattr(run._Search, "_race", then_failed)
+    monkeypatch.setattr(run._Search, "_tell", lambda *_: None)
+    result = search(tiny, tmp_path / "out", test=False)
+    states = {candidate["digest"]: candidate["state"] for candidate in result["candidates"]}
+    assert [digest for digest, state in states.items() if state == "failed"] == leaders
+    assert states[result["recommended"]["digest"]] == "left"
+    assert result["share_of_items_read"] <= 0.5
 
 
 def test_two_objectives_make_a_front(given: dict[str, Path], tmp_path: Path) -> None:
