@@ -109,7 +109,7 @@ class Probe:
         left = [digest for digest in recipes if not self._complete(digest, wanted)]
         if left:
             self._share(left, recipes, wanted, what)
-        return {digest: [self._column(digest, one, items) for one, items in wanted] for digest in recipes}
+        return {digest: [self.column(digest, one, items) for one, items in wanted] for digest in recipes}
 
     def _share(
         self,
@@ -182,7 +182,8 @@ class Probe:
         self._live.merge_as(parsed, workers=self._workers)
         return self._engine
 
-    def _column(self, digest: str, one: Measured, items: Sequence[Any]) -> NDArray[np.float64]:
+    def column(self, digest: str, one: Measured, items: Sequence[Any]) -> NDArray[np.float64]:
+        """Return the kept scores of one candidate and objective, of items that were read."""
         known, metric = self.kept.read(digest, one.task.name), one.goal.measure
         return np.array([known[item.id][metric] for item in items], dtype=np.float64)
 

@@ -183,8 +183,9 @@ class _Search:
         return [found[name] for name in names]
 
     def _read_scores(self, name: str, fate: Fate) -> list[Any]:
-        wanted = [(one, one.dev[:n]) for one, n in zip(self.measured, fate.read, strict=True)]
-        return self.probe.scores({name: self.candidates[name].recipe}, wanted, "kept scores")[name]
+        """What a race has read of a candidate; it is all kept, even where the candidate failed since."""
+        parts = zip(self.measured, fate.read, strict=True)
+        return [self.probe.column(name, one, one.dev[:n]) for one, n in parts]
 
     def _budget(self) -> int | None:
         asked, pairs = self.space.items, self.space.candidates * sum(len(one.dev) for one in self.measured)

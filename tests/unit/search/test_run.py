@@ -238,7 +238,6 @@ def test_a_candidate_that_fails_in_a_later_batch_is_no_finalist(
         return outcome
 
     monkeypatch.setattr(run._Search, "_race", then_failed)
-    monkeypatch.setattr(run._Search, "_tell", lambda *_: None)
     result = search(tiny, tmp_path / "out", test=False)
     states = {candidate["digest"]: candidate["state"] for candidate in result["candidates"]}
     assert [digest for digest, state in states.items() if state == "failed"] == leaders
