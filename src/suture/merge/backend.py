@@ -57,8 +57,12 @@ class KernelBackend:
     """The CPU path: numpy arrays and numba loops, no torch."""
 
     steps: Steps = kernels
-    block_elements = kernels.SEGMENT
+    block_elements = 2 * kernels.SEGMENT
     fused = True
+
+    def __init__(self) -> None:
+        """Let numba set itself up, which it does at the first call of any loop."""
+        kernels.count_nonfinite(np.zeros(1, np.float32))
 
     def wide(self, raw: NDArray[Any], dtype: str, out: Floats) -> Floats:
         """Widen into `out`."""

@@ -75,11 +75,11 @@ def execute(
     ResourceError, NumericError (values that are not finite or vanish, with tensor and count), IntegrityError (an input
     that changed); the target is then as it was before.
     """
-    started = time.perf_counter()
     _refuse_inputs(plan, target)
+    backend = backend or KernelBackend()
+    started = time.perf_counter()
     with ExitStack() as stack:
         readers = [stack.enter_context(TensorReader(checkpoint)) for checkpoint in plan.checkpoints]
-        backend = backend or KernelBackend()
         parts = run_parts(plan, readers, backend, digests=digests)
         key = blake3(json.dumps([__version__, parts]).encode()).hexdigest()
         writer = stack.enter_context(

@@ -1,6 +1,6 @@
 """Error rates and coverage of the paired statistics, simulated; prints one table.
 
-    python benchmarks/statistics.py [--runs 2000] [--seed 0]
+    python benchmarks/intervals.py [--runs 2000] [--seed 0]
 
 Coverage is that of the nominal 95 % intervals as `suture.compare.statistics` gives them; level is the share of runs
 without a difference in which p <= 0.05. The unit tests assert the normal rows; the skewed and rare-event rows are what
