@@ -290,6 +290,11 @@ def test_gram_of_stored_bits_is_that_of_blocks() -> None:
     square, mixed, delta = fused.gram_pair(raws[0], raws[1])
     expected = kernels.gram_segment([widened(raw, "BF16") for raw in raws], 0)
     assert expected.tolist() == [[square, mixed], [mixed, delta]]
+    assert fused.gram_pairs(*raws).tolist() == [expected.tolist()]
+    long = [np.tile(raw, 100) for raw in raws]
+    parts = [slice(start, start + kernels.SEGMENT) for start in range(0, long[0].size, kernels.SEGMENT)]
+    alone = [kernels.gram_segment([widened(raw[part], "BF16") for raw in long], 0) for part in parts]
+    assert fused.gram_pairs(*long).tolist() == [gram.tolist() for gram in alone]
 
 
 def test_nearest_rounding_eats_the_merge_and_stochastic_does_not() -> None:

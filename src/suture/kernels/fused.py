@@ -18,6 +18,7 @@ import numpy as np
 from suture.kernels.compile import LANES, TILE, Bits, Floats, Sums, compiled
 from suture.kernels.span import added, with_term
 from suture.kernels.stored import draw, narrow, widen
+from suture.numerics.anchor import SEGMENT
 
 QUARTER = TILE // 4
 _HALF_WORD, _BELOW_HALF, _ONE = np.uint32(16), np.uint32(0x7FFF), np.uint32(1)
@@ -79,6 +80,19 @@ def finish(
     narrow(values, dtype, out, rounding=rounding, key=key, start=start)
     widen(out, dtype, back)
     _measure(values, general, clinical, back, sums)
+
+
+@compiled
+def gram_pairs(base: Bits, x: Bits) -> Sums:
+    """(segments, 2, 2): the Gram matrix of {b, x - b} of stored bfloat16 in each segment: the bits of gram_segment."""
+    count = (base.size + SEGMENT - 1) // SEGMENT
+    grams = np.empty((count, 2, 2))
+    for segment in range(count):
+        part = slice(segment * SEGMENT, (segment + 1) * SEGMENT)
+        square, mixed, delta = gram_pair(base[part], x[part])
+        grams[segment, 0, 0], grams[segment, 1, 1] = square, delta
+        grams[segment, 0, 1] = grams[segment, 1, 0] = mixed
+    return grams
 
 
 @compiled

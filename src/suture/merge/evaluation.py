@@ -20,7 +20,7 @@ from suture import kernels
 from suture.checkpoint.digest import LeafHasher
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.checkpoint.source import Input, OpenSource, ReaderOf
-from suture.kernels.fused import gram_pair
+from suture.kernels.fused import gram_pairs
 from suture.merge.backend import Backend
 from suture.merge.buffers import Desk
 from suture.methods.derived import conclude, segment_length, waves
@@ -257,12 +257,14 @@ class Evaluation:
                 self.grams[self.job.name] = gram
             self._span_from(method, gram)
 
+        raw = _raw_gram if self._pair_of_bf16() else None
+        stride = kernels.SEGMENT * (COUNTED if raw else 1)
         yield Pass(
-            self._stretches(kernels.SEGMENT),
-            kernels.SEGMENT,
+            self._stretches(stride),
+            stride,
             lambda blocks: [[self.backend.steps.gram_segment(blocks.inputs, 0)]],
             settle,
-            raw=_raw_gram if self._pair_of_bf16() else None,
+            raw=raw,
         )
 
     def _span_from(self, method: SpanMethod, gram: Gram) -> None:
@@ -358,8 +360,7 @@ class Evaluation:
 
 
 def _raw_gram(raws: Sequence[NDArray[Any]]) -> list[list[Part]]:
-    square, mixed, delta = gram_pair(raws[0], raws[1])
-    return [[np.array([[square, mixed], [mixed, delta]])]]
+    return [list(gram_pairs(raws[0], raws[1]))]
 
 
 def _pieces(blocks: Blocks, segment: int) -> Iterator[Blocks]:

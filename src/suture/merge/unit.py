@@ -23,8 +23,8 @@ from suture.methods.shapes import Block, Sums
 from suture.numerics.anchor import anchored
 from suture.numerics.keys import random_key
 
-FUSED_BLOCK = 1 << 17
-"""Elements of a block where one loop does everything: two inputs and an output fit the second-level cache."""
+FUSED_BLOCK = 1 << 19
+"""Elements of a block where one loop does everything: long enough that the steps between blocks cost little."""
 
 Record = dict[str, Any]
 
