@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from suture.checkpoint.header import Checkpoint, TensorInfo
 from suture.checkpoint.scaled import FP8, ScaledSet
+from suture.checkpoint.source import Input
 from suture.errors import Problem
 
 FLOATS = ("F32", "F16", "BF16", *FP8)
@@ -86,7 +87,7 @@ def make_ledger(
     return _Reconciler(names, checkpoints, donor, scaled).run()
 
 
-def natural_dtype(inputs: Sequence[TensorInfo]) -> str:
+def natural_dtype(inputs: Sequence[Input]) -> str:
     """Return the dtype of a merged tensor where the recipe names none: what all share, else F32; fp8 counts as BF16."""
     found = {"BF16" if info.dtype in FP8 else info.dtype for info in inputs}
     return found.pop() if len(found) == 1 else "F32"

@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from suture.checkpoint.digest import TOKENIZER_FILES
 from suture.checkpoint.folder import read_small
-from suture.checkpoint.strict_json import StrictJsonError, parse_object
+from suture.checkpoint.vocabulary import read_json
 from suture.errors import BadInputError, Problem
 
 COPIED = (
@@ -51,7 +51,7 @@ def vocabulary_digest(folder: Path) -> str | None:
 
     Raises BadInputError for a tokenizer.json of another form.
     """
-    raw = _read_json(folder, "tokenizer.json")
+    raw = read_json(folder, "tokenizer.json")
     if not raw:
         return None
     try:
@@ -83,7 +83,7 @@ def donor_files(folder: Path, config: Mapping[str, Any], dtype: str | None) -> d
         if (folder / name).is_file():
             files[name] = read_small(folder, name)
     for name in ("tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
-        settings = _read_json(folder, name)
+        settings = read_json(folder, name)
         if settings.pop("auto_map", None) is not None:
             files[name] = json.dumps(settings, indent=2).encode()
     return files
@@ -97,7 +97,7 @@ def chat_template(folder: Path) -> str:
     if (folder / "chat_template.jinja").is_file():
         return read_small(folder, "chat_template.jinja").decode("utf-8", errors="replace")
     for name in ("chat_template.json", "tokenizer_config.json"):
-        found = _read_json(folder, name).get("chat_template")
+        found = read_json(folder, name).get("chat_template")
         if found:
             return found if isinstance(found, str) else json.dumps(found, indent=1)
     return ""
@@ -135,14 +135,3 @@ def _lines(template: str) -> list[str]:
     """The template's lines, long ones cut, for a diff whose cost is bounded."""
     lines = template.split("\n", DIFF_SOURCE)[:DIFF_SOURCE]
     return ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:DIFF_WIDTH]) for line in lines]
-
-
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
-    """Return the JSON object in a small file, {} where there is none. Raises BadInputError for anything else."""
-    if not (folder / name).is_file():
-        return {}
-    try:
-        return parse_object(read_small(folder, name), constants=True)
-    except StrictJsonError as error:
-        must = "The file must be one JSON object with unique keys."
-        raise BadInputError(Problem(must, str(error), str(folder / name), "Fetch it again.")) from None

@@ -16,6 +16,7 @@ from suture.checkpoint.layout import lay_out
 from suture.checkpoint.source import Input
 from suture.checkpoint.untrained import UntrainedRow
 from suture.errors import IncompatibleError, Problem, refuse
+from suture.ledger import natural_dtype
 from suture.plan.arguments import Arguments
 from suture.plan.jobs import FLOATS, NAMES, Plan, Roles, StagedInput, TensorJob
 from suture.plan.models import (
@@ -167,8 +168,7 @@ def _jobs(
             jobs.append(_copy(recipe, target, inputs, models, donor))
             continue
         shape = first.shape
-        own = {given.dtype for given in inputs}
-        written = FLOATS[recipe.written_dtype] if recipe.written_dtype else own.pop() if len(own) == 1 else "F32"
+        written = FLOATS[recipe.written_dtype] if recipe.written_dtype else natural_dtype(inputs)
         extra = _information(part, target, inputs, information, problems)
         found = arguments.at(target)
         role = at_roles[target.section]

@@ -31,6 +31,11 @@ _HEADERS = {  # " " stands for any space or none; with a colon, the colon or not
 
 def divide(note: str) -> dict[str, str]:
     """Return division -> its text, headers included, for the divisions that `note` has, in the note's order."""
+    return {name: text.strip() for name, text in cut(note).items()}
+
+
+def cut(note: str) -> dict[str, str]:
+    """Return the same with the white space at both ends, as the published evaluation cuts."""
     starts: dict[str, int] = {}
     offset = 0
     for number, line in enumerate(note.split("\n")):
@@ -40,7 +45,7 @@ def divide(note: str) -> dict[str, str]:
         offset += len(line) + 1
     order = sorted(starts, key=lambda name: starts[name])
     ends = [*(starts[name] for name in order[1:]), len(note)]
-    return {name: note[starts[name] : end].strip() for name, end in zip(order, ends, strict=True)}
+    return {name: note[starts[name] : end] for name, end in zip(order, ends, strict=True)}
 
 
 def _division(line: str) -> str:
