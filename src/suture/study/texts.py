@@ -77,6 +77,20 @@ def mts_dialog(context: Context) -> str:
     return _write(context, {"mts_section.train": draw_shots(clear, p["train"], p["seed"])})
 
 
+def plain(context: Context) -> str:
+    """Write texts of one's own to learn from: the fields of each row, joined by blank lines."""
+    from suture.data.tables import read_rows, tidy
+
+    p = context.parameters
+    bare = Record("", "texts", "", "", "", "", "train", "")
+    records = [
+        replace(bare, id=f"{Path(path).name}-{number}", target="\n\n".join(tidy(row[name]) for name in p["fields"]))
+        for path in p["files"]
+        for number, row in enumerate(read_rows(Path(path), p["fields"]), start=1)
+    ]
+    return _write(context, {"texts.train": records})
+
+
 def prompts(context: Context) -> str:
     """Copy the first n IFEval prompts of a file."""
     lines = Path(context.parameters["path"]).read_text(encoding="utf-8").splitlines(keepends=True)
