@@ -71,10 +71,14 @@ class Instructions(StrictModel):
 
 
 class MtsDialog(StrictModel):
-    """MTS-Dialog: its folder `Main-Dataset` (may name a variable of the environment), training items, test split."""
+    """MTS-Dialog: its folder `Main-Dataset` (may name a variable of the environment), training items, test split.
+
+    longest: training items of more characters, input and target together, are left out; the test keeps all.
+    """
 
     path: str
     train: Count
+    longest: Count | None = None
     seed: Seed = 0
     split: Literal["validation", "test1", "test2"] = "validation"
 

@@ -73,7 +73,8 @@ def mts_dialog(context: Context) -> str:
         return _write(context, {"mts_section": asked, "mts_likelihood": asked})
     learnt = read_mts_dialog(folder, "train")
     shared = {i for i, _ in shared_ngrams([_whole(r) for r in learnt], [_whole(r) for r in asked])}
-    clear = [record for index, record in enumerate(learnt) if index not in shared]
+    longest = p["longest"] or max(len(_whole(record)) for record in learnt)
+    clear = [r for index, r in enumerate(learnt) if index not in shared and len(_whole(r)) <= longest]
     return _write(context, {"mts_section.train": draw_shots(clear, p["train"], p["seed"])})
 
 
