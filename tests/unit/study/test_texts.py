@@ -52,7 +52,7 @@ def test_training_items_of_mts_dialog_share_no_eight_words_with_the_test(tmp_pat
     from suture.data.leakage import shared_ngrams
 
     folder = shared_data / "mts_dialog" / "Main-Dataset"
-    about = {"folder": str(folder), "train": 24, "seed": 0, "split": "validation"}
+    about = {"folder": str(folder), "train": 24, "seed": 0, "split": "validation", "longest": None}
     _run(texts.mts_dialog, tmp_path / "lesson", {**about, "part": texts.LESSON})
     _run(texts.mts_dialog, tmp_path / "test", {**about, "part": texts.TEST})
     learnt = read_items(tmp_path / "lesson" / "mts_section.train.jsonl", Record)
