@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,10 @@ TOKENS_A_SECOND = 70
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model of a study. step makes it; start is the label that it was made from; nominal is NaN off the path."""
+    """One model of a study. step makes it; start is the label that it was made from; nominal is NaN off the path.
+
+    shots and seed are those of an adapted model.
+    """
 
     label: str
     role: Role
@@ -33,6 +37,8 @@ class Entry:
     start: str = ""
     gated: bool = False
     merge: Merge | None = None
+    shots: int = 0
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ def _measures(study: Study, entries: list[Entry]) -> Iterator[Step]:
     """Yield the steps that adapt and evaluate `entries`."""
     for entry in entries:
         if entry.role == "adapted":
-            yield _adaptation(study, entry.start)
+            yield _adaptation(study, entry)
         yield _evaluation(study, entry, evaluation_step(entry), entry.tasks)
 
 
@@ -84,11 +90,11 @@ def _entries(study: Study) -> Iterator[Entry]:
         yield Entry(merge.label, "merge", step, merge.method, nominal, every, gated=True, merge=merge)
     yield _end(study, CLINICAL, 1.0)
     if study.adapt is not None:
-        how = f"{'LoRA' if study.adapt.settings.lora_rank else 'supervised'}, {study.adapt.shots} shots"
-        for start in study.adapt.starts:
-            label = f"{start}, {study.adapt.shots} shots"
+        kind = "LoRA" if study.adapt.settings.lora_rank else "supervised"
+        for start, shots, seed in product(study.adapt.starts, study.adapt.shots, study.adapt.seed):
+            label, how = study.adapt.label(start, shots, seed), f"{kind}, {shots} shots"
             gated = start not in study.ends
-            yield Entry(label, "adapted", f"adapt {start}", how, math.nan, every, start, gated)
+            yield Entry(label, "adapted", f"adapt {label}", how, math.nan, every, start, gated, shots=shots, seed=seed)
     if study.evaluation.replicate:
         step = _parent_step(study, GENERAL)
         yield Entry(REPLICATE, "replicate", step, "", math.nan, study.evaluation.replicate, GENERAL)
@@ -113,6 +119,11 @@ def _texts(study: Study) -> Iterator[Step]:
         about = {**data.mts_dialog.model_dump(exclude={"path"}), "folder": str(folder), "files": mts_files(folder)}
         for part in (LESSON, TEST):
             yield Step(f"mts_dialog {part}", "mts_dialog", {**about, "part": part})
+    if data.texts is not None:
+        files = [Path(expand(path)) for path in data.texts.files]
+        about = {"files": [str(path) for path in files], "fields": list(data.texts.fields)}
+        there = [path for path in files if path.is_file()]  # the step says which are not
+        yield Step("texts lesson", "texts", about | {"digest": digest_files(there)})
     tasks = study.evaluation.tasks
     if "ifeval" in tasks:
         yield Step("prompts", "prompts", {"n": tasks["ifeval"].n, **_prompts(tasks["ifeval"].path)})
@@ -222,15 +233,20 @@ def _ends(study: Study, merge: Merge) -> dict[str, str]:
     return ends | ({ANCESTOR: ANCESTOR} if merge.needs_ancestor else {})
 
 
-def _adaptation(study: Study, start: str) -> Step:
+def _adaptation(study: Study, entry: Entry) -> Step:
     assert study.adapt is not None
-    about = study.adapt.model_dump(mode="json", exclude={"starts"})
-    is_end = start in study.ends
+    settings = study.adapt.training(entry.shots, entry.seed)
+    about = {
+        "task": study.adapt.task,
+        "shots": entry.shots,
+        "seed": entry.seed,
+        "settings": settings.model_dump(mode="json"),
+    }
     inputs = {
-        "start": _parent_step(study, start) if is_end else f"merge {start}",
+        "start": _parent_step(study, entry.start) if entry.start in study.ends else f"merge {entry.start}",
         "lesson": f"{SOURCES[study.adapt.task]} {LESSON}",
     }
-    return Step(f"adapt {start}", "adapt", about, inputs, _training(study.adapt.settings))
+    return Step(entry.step, "adapt", about, inputs, _training(settings))
 
 
 def _parent_step(study: Study, role: str) -> str:
@@ -241,7 +257,7 @@ def _parent_step(study: Study, role: str) -> str:
 def _how(parent: Parent) -> str:
     if parent.learn is None:
         return ""
-    return "continued pre-training" if parent.learn == "notes" else "supervised fine-tuning"
+    return "continued pre-training" if parent.learn in ("notes", "texts") else "supervised fine-tuning"
 
 
 def _training(settings: Training) -> float:

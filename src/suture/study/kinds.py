@@ -33,6 +33,7 @@ def kinds() -> Mapping[str, Kind]:
         Kind("clinic", _source(*TEXTS), texts.clinic),
         Kind("instructions", _source(*TEXTS), texts.instructions),
         Kind("mts_dialog", _source(*TEXTS, "adapt/shots.py"), texts.mts_dialog),
+        Kind("texts", _source(*TEXTS), texts.plain),
         Kind("prompts", _source(*TEXTS), texts.prompts),
         Kind("drift", _source(*TEXTS), texts.drift),
         Kind("floors", _source(*SCORES), scores.floors),

@@ -39,13 +39,13 @@ def reference(context: Context) -> str:
 
 
 def train(context: Context) -> str:
-    """Train a parent from its start on its lesson: plain notes, instructions, or sections of notes."""
+    """Train a parent from its start on its lesson: plain notes or texts, instructions, or sections of notes."""
     from suture.adapt.train import continue_pretraining, supervised
 
     learn, settings = context.parameters["learn"], Training(**context.parameters["settings"]).settings()
     records = read_items(context.inputs["lesson"] / f"{learn}.train.jsonl", Record)
     start, out = context.inputs["start"] / "model", context.folder / "model"
-    if learn == "notes":
+    if learn in ("notes", "texts"):
         continue_pretraining(start, [record.target for record in records], out, settings)
     else:
         instruction = "{input}" if learn == "instructions" else get_task(learn).instruction

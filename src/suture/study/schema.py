@@ -31,7 +31,12 @@ SOURCES: Mapping[str, str] = {
     "mts_section": "mts_dialog",
     "mts_likelihood": "mts_dialog",
 }
-LESSONS: Mapping[str, str] = {"instructions": "instructions", "notes": "clinic", "mts_section": "mts_dialog"}
+LESSONS: Mapping[str, str] = {
+    "instructions": "instructions",
+    "notes": "clinic",
+    "texts": "texts",
+    "mts_section": "mts_dialog",
+}
 
 
 class Ancestor(StrictModel):
@@ -66,12 +71,26 @@ class Instructions(StrictModel):
 
 
 class MtsDialog(StrictModel):
-    """MTS-Dialog: its folder `Main-Dataset` (may name a variable of the environment), training items, test split."""
+    """MTS-Dialog: its folder `Main-Dataset` (may name a variable of the environment), training items, test split.
+
+    longest: training items of more characters, input and target together, are left out; the test keeps all.
+    """
 
     path: str
     train: Count
+    longest: Count | None = None
     seed: Seed = 0
     split: Literal["validation", "test1", "test2"] = "validation"
+
+
+class Texts(StrictModel):
+    """Plain texts of one's own to read: tables (.csv, .jsonl, .json, .parquet) whose `fields` are joined a row.
+
+    A path may name a variable of the environment.
+    """
+
+    files: Annotated[tuple[str, ...], Field(min_length=1)]
+    fields: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Data(StrictModel):
@@ -80,6 +99,7 @@ class Data(StrictModel):
     clinic: Clinic | None = None
     instructions: Instructions | None = None
     mts_dialog: MtsDialog | None = None
+    texts: Texts | None = None
 
 
 class Training(StrictModel):
@@ -109,7 +129,7 @@ class Training(StrictModel):
 class Parent(StrictModel):
     """A parent: the ancestor trained on a lesson, a model of one's own, or (with neither) the ancestor itself."""
 
-    learn: Literal["instructions", "notes", "mts_section"] | None = None
+    learn: Literal["instructions", "notes", "texts", "mts_section"] | None = None
     settings: Training | None = None
     model: str | None = None
 
@@ -182,13 +202,23 @@ class Merge(StrictModel):
 
 
 class Adapt(StrictModel):
-    """Few-shot adaptation of some models to one task's training records."""
+    """Few-shot adaptation of some models to one task's training records, at each number of shots with each seed.
+
+    A seed draws the shots and, added to that of the settings, orders the training. steps are the updates at a number of
+    shots where they are not those of the settings.
+    """
 
     task: str
     starts: Annotated[tuple[str, ...], Field(min_length=1)]
-    shots: Count
-    seed: Seed = 0
+    shots: Annotated[tuple[Count, ...], Field(min_length=1)]
+    seed: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    steps: dict[Count, Count] = Field(default_factory=dict)
     settings: Training
+
+    @field_validator("shots", "seed", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return [value] if isinstance(value, int) else value
 
     @field_validator("task")
     @classmethod
@@ -197,6 +227,28 @@ class Adapt(StrictModel):
         if task.kind != "generation":
             raise ValueError("the task must have answers to learn: clinic_summary or mts_section")
         return name
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for name, values in (("shots", self.shots), ("seed", self.seed)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must not repeat a value")
+        for shots in self.steps:
+            if shots not in self.shots:
+                raise ValueError(f"steps must be given for one of the shots, got {shots}")
+        for shots in self.shots:
+            _as_value_error(self.training(shots, 0).settings)
+        return self
+
+    def training(self, shots: int, seed: int) -> Training:
+        """Return the settings of the training on `shots` records drawn by `seed`."""
+        return self.settings.model_copy(
+            update={"steps": self.steps.get(shots, self.settings.steps), "seed": self.settings.seed + seed}
+        )
+
+    def label(self, start: str, shots: int, seed: int) -> str:
+        """Return what an adapted model is called in tables: "general, 16 shots", with its seed where there are more."""
+        return f"{start}, {shots} shots" + (f", seed {seed}" if len(self.seed) > 1 else "")
 
 
 class TaskRun(StrictModel):

@@ -73,8 +73,23 @@ def mts_dialog(context: Context) -> str:
         return _write(context, {"mts_section": asked, "mts_likelihood": asked})
     learnt = read_mts_dialog(folder, "train")
     shared = {i for i, _ in shared_ngrams([_whole(r) for r in learnt], [_whole(r) for r in asked])}
-    clear = [record for index, record in enumerate(learnt) if index not in shared]
+    longest = p["longest"] or max(len(_whole(record)) for record in learnt)
+    clear = [r for index, r in enumerate(learnt) if index not in shared and len(_whole(r)) <= longest]
     return _write(context, {"mts_section.train": draw_shots(clear, p["train"], p["seed"])})
+
+
+def plain(context: Context) -> str:
+    """Write texts of one's own to learn from: the fields of each row, joined by blank lines."""
+    from suture.data.tables import read_rows, tidy
+
+    p = context.parameters
+    bare = Record("", "texts", "", "", "", "", "train", "")
+    records = [
+        replace(bare, id=f"{Path(path).name}-{number}", target="\n\n".join(tidy(row[name]) for name in p["fields"]))
+        for path in p["files"]
+        for number, row in enumerate(read_rows(Path(path), p["fields"]), start=1)
+    ]
+    return _write(context, {"texts.train": records})
 
 
 def prompts(context: Context) -> str:
