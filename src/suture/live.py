@@ -19,7 +19,7 @@ from suture.checkpoint.reader import TensorReader
 from suture.errors import IncompatibleError, NumericError, Problem, UsageError, refuse
 from suture.merge.record import TensorRecords, numeric_problems, shares
 from suture.merge.streaming import merge_into
-from suture.plan import Plan, make_plan
+from suture.plan import Known, Plan, make_plan
 from suture.recipe import Recipe, parse_recipe
 
 
@@ -36,7 +36,9 @@ class LiveMerge:
 
         Raises what make_plan raises, and UsageError for a recipe of slices, which no loaded model fits.
         """
-        self.plan = make_plan(recipe, online=online)
+        self._known = Known()
+        self._online = online
+        self.plan = self._plan(recipe)
         self._grams: dict[tuple[str, ...], dict[str, Any]] = {}
         self._stack = ExitStack()
         self._readers: dict[str, TensorReader] = {}
@@ -71,7 +73,7 @@ class LiveMerge:
         The output must have the tensors of the recipe that was opened; the tokenizer stays the one that was loaded.
         Raises IncompatibleError where it does not, and what `merge` and make_plan raise.
         """
-        plan = make_plan(recipe)
+        plan = self._plan(recipe)
         mine, its = ({job.name: (job.dtype, job.shape) for job in p.jobs} for p in (self.plan, plan))
         if mine != its:
             odd = sorted(name for name in mine.keys() | its.keys() if mine.get(name) != its.get(name))
@@ -103,7 +105,10 @@ class LiveMerge:
         """The plan for other parameters: of the same parents, so the same headers."""
         if not parameters:
             return self.plan
-        return make_plan(with_parameters(self.plan.recipe, parameters))
+        return self._plan(with_parameters(self.plan.recipe, parameters))
+
+    def _plan(self, recipe: Recipe) -> Plan:
+        return make_plan(recipe, online=self._online, known=self._known)
 
 
 def with_parameters(recipe: Recipe, parameters: Mapping[str, Any]) -> Recipe:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-
-from blake3 import blake3
 
 from suture.checkpoint.chat import JINJA, chat_template_of, template_files
 from suture.checkpoint.donor import choose_donor, template_notes
@@ -19,6 +16,7 @@ from suture.errors import IncompatibleError, Problem, refuse
 from suture.ledger import natural_dtype
 from suture.plan.arguments import Arguments
 from suture.plan.jobs import FLOATS, NAMES, Plan, Roles, StagedInput, TensorJob
+from suture.plan.known import Known
 from suture.plan.models import (
     Model,
     collect,
@@ -29,7 +27,7 @@ from suture.plan.models import (
     some,
     with_adapters,
 )
-from suture.plan.reconcile import reconcile
+from suture.plan.reconcile import Reconciled, reconcile
 from suture.plan.targets import Part, Target, Targets, targets_of
 from suture.plan.tokens import share_vocabulary
 from suture.recipe import Recipe
@@ -50,8 +48,18 @@ class _Merged:
     untrained: tuple[UntrainedRow, ...]
 
 
-def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
-    """Read the headers of all models of `recipe` and return the plan.
+@dataclass(frozen=True)
+class _Parents:
+    """The models of all references as they are merged, and the checkpoints that are read: theirs, then adapters."""
+
+    reconciled: Reconciled
+    models: Mapping[str, Model]
+    adapters: tuple[str, ...]
+    checkpoints: tuple[Checkpoint, ...]
+
+
+def make_plan(recipe: Recipe, *, online: bool = False, known: Known | None = None) -> Plan:
+    """Read the headers of all models of `recipe` and return the plan. known: what plans of the same parents share.
 
     Raises BadInputError for models that are missing or malformed, IncompatibleError for models that do not fit: tensors
     that one lacks, shapes, vocabularies, architectures, layers; in both cases all problems together.
@@ -60,25 +68,31 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
     stages = [str(stage.name) for stage in recipe.stages]
     used = [name for one in (recipe, *recipe.stages) for name in one.inputs if name not in stages]
     references = list(dict.fromkeys(used))
-    models, checkpoints = read_models(references, online=online)
+    known = known or Known()
+    parents = known.get(
+        ("parents", *references, recipe.general, recipe.base_model, tuple(recipe.inputs)),
+        lambda: _read_parents(recipe, references, online=online),
+    )
     files = _information_files(recipes)
-    information = dict(zip(files, collect(files, read_information), strict=True))
-    adapters = read_adapters(references, online=online)
-    reconciled = reconcile(models, checkpoints, _donor_among(recipe, models, references))
-    models = with_adapters(reconciled.models, adapters)
-    checkpoints = (*checkpoints, *adapters.values())
+    read = known.get(("information", *files), lambda: collect(files, read_information))
+    information = dict(zip(files, read, strict=True))
+    models, reconciled, checkpoints = dict(parents.models), parents.reconciled, parents.checkpoints
+    if stages:
+        known = Known()  # the models that stages make are other ones in each plan
     names = (*references, *stages)
     roles = _roles(recipe)
     for index, stage in enumerate(recipe.stages):
-        merged = _merge(stage, models, checkpoints, information, None, reconciled.copied)
+        merged = _merge(stage, models, checkpoints, information, None, reconciled.copied, known)
         models[str(stage.name)] = _as_model(stage, merged, len(references) + index)
-    merged = _merge(recipe, models, checkpoints, information, roles, reconciled.copied)
-    layout = lay_out([(job.name, job.dtype, job.shape) for job in merged.jobs], recipe.max_shard_bytes)
+    merged = _merge(recipe, models, checkpoints, information, roles, reconciled.copied, known)
+    described = tuple((job.name, job.dtype, job.shape) for job in merged.jobs)
+    most = recipe.max_shard_bytes
+    layout = known.get(("layout", described, most), lambda: lay_out(described, most))
     at = Roles(names.index(roles[0]), names.index(roles[1])) if roles is not None else None
     return Plan(
         recipe=recipe,
         checkpoints=(*checkpoints, *information.values()),
-        inputs=(*references, *(f"adapter of {name}" for name in adapters), *files),
+        inputs=(*references, *(f"adapter of {name}" for name in parents.adapters), *files),
         models=names,
         donor=merged.donor.name,
         donor_index=merged.donor.checkpoint,
@@ -91,8 +105,15 @@ def make_plan(recipe: Recipe, *, online: bool = False) -> Plan:
         dropped=reconciled.dropped,
         not_copied=merged.not_copied,
         untrained=merged.untrained,
-        digest=_digest(recipe, merged.jobs, merged.donor.name),
     )
+
+
+def _read_parents(recipe: Recipe, references: Sequence[str], *, online: bool) -> _Parents:
+    models, checkpoints = read_models(references, online=online)
+    adapters = read_adapters(references, online=online)
+    reconciled = reconcile(models, checkpoints, _donor_among(recipe, models, references))
+    laid = with_adapters(reconciled.models, adapters)
+    return _Parents(reconciled, laid, tuple(adapters), (*checkpoints, *adapters.values()))
 
 
 def _donor_among(recipe: Recipe, models: Mapping[str, Model], references: Sequence[str]) -> int:
@@ -109,13 +130,18 @@ def _merge(
     information: Mapping[str, Checkpoint],
     roles: tuple[str, str] | None,
     copied: frozenset[str],
+    known: Known,
 ) -> _Merged:
     """Plan one recipe whose models are all known. Raises IncompatibleError with all problems."""
     used = [models[name] for name in recipe.inputs]
     folders = {model.name: model.folder for model in used}
-    chosen = choose_donor(recipe.general, recipe.base_model, folders)
+    among = (recipe.name, recipe.general, recipe.base_model, *(id(model) for model in used))
+    chosen = known.get(("donor", among), lambda: choose_donor(recipe.general, recipe.base_model, folders))
     donor = used[0] if isinstance(chosen, Problem) else models[chosen]
-    tokens = share_vocabulary(recipe, used, donor, checkpoints)
+    tokens = known.get(
+        ("tokens", among, repr(recipe.tokenizer_request)),
+        lambda: share_vocabulary(recipe, used, donor, checkpoints),
+    )
     models = {**models, **{model.name: model for model in tokens.models}}
     used, donor = [models[name] for name in recipe.inputs], models[donor.name]
     info = recipe.method.info
@@ -125,16 +151,26 @@ def _merge(
         for order in [order_of(info, section)]
     ]
     problems = [*family_problems(used), *tokens.problems]
-    targets = targets_of(parts, donor)
-    problems += [*targets.problems, *_shape_problems(targets.all, parts)]
+    targets, misshapen = known.get(
+        ("targets", id(donor), *(_identity(part) for part in parts)),
+        lambda: ((found := targets_of(parts, donor)), _shape_problems(found.all, parts)),
+    )
+    problems += [*targets.problems, *misshapen]
     if isinstance(chosen, Problem) and recipe.name is None:
         problems.append(chosen)
     refuse(IncompatibleError, problems)
     jobs, notes = _jobs(recipe, parts, targets, donor, information, roles, copied)
-    kept = template_notes(donor.name, folders) if recipe.chat_template is None else ()
+    kept = known.get(("templates", among), lambda: template_notes(donor.name, folders))
+    kept = kept if recipe.chat_template is None else ()
     config = tokens.config(targets.config, donor.name)
     said = (*notes, *tokens.notes, *kept)
     return _Merged(jobs, config, donor, said, tokens.files, tokens.not_copied, tokens.untrained)
+
+
+def _identity(part: Part) -> Hashable:
+    """What the targets of a part depend on."""
+    section, layers = part.section, [entry.layers for entry in part.section.entries]
+    return section.place, section.module, section.slice, *layers, *(id(model) for model in part.models)
 
 
 def _jobs(
@@ -304,12 +340,3 @@ def _files(recipe: Recipe, donor: Model, models: Sequence[Model]) -> dict[str, b
 def _with_template(files: Mapping[str, bytes], template: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of another vocabulary, with the chat template that the recipe asks for in its own file."""
     return {**files, **{name: raw for name, raw in template.items() if name not in files or name == JINJA}}
-
-
-def _digest(recipe: Recipe, jobs: Sequence[TensorJob], donor: str) -> str:
-    described = {
-        "recipe": recipe.model_dump(mode="json"),
-        "donor": donor,
-        "jobs": [job.describe() for job in jobs],
-    }
-    return blake3(json.dumps(described, sort_keys=True).encode()).hexdigest()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+
+from blake3 import blake3
 
 from suture.checkpoint.donor import donor_files
 from suture.checkpoint.header import Checkpoint, TensorInfo
@@ -109,8 +112,7 @@ class Plan:
     donor: which of `models` gives config and tokenizer; donor_index: its folder among the checkpoints. config: that of
     the output. files: small files of the output that replace the donor's, by name; not_copied: those of the donor that
     hold another vocabulary. roles: positions among `models`, None where no two models are named. dropped: what the
-    ledger leaves out, with its reasons. untrained: rows of special tokens that another model gives. digest identifies
-    the work: recipe, shapes, dtypes, names, donor.
+    ledger leaves out, with its reasons. untrained: rows of special tokens that another model gives.
     """
 
     recipe: Recipe
@@ -125,10 +127,19 @@ class Plan:
     layout: Layout
     roles: Roles | None
     notes: tuple[str, ...]
-    digest: str
     dropped: tuple[Line, ...] = ()
     not_copied: tuple[str, ...] = ()
     untrained: tuple[UntrainedRow, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """What identifies the work: recipe, shapes, dtypes, names, donor."""
+        described = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "donor": self.donor,
+            "jobs": [job.describe() for job in self.jobs],
+        }
+        return blake3(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
     @property
     def donor_folder(self) -> Path:
