@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from suture.compare.gate import Gate
+    from suture.compare.parity import MetricCurves
     from suture.compare.power import PlanningRow
     from suture.compare.verdicts import Comparison, Contrast, Score
 
@@ -98,7 +99,7 @@ class ReportData:
     synthetic: the records are made up. notes: sentences about how the models came to be. path: the slider's stops, by
     rising coefficient. task_axes maps every task to its axis ("instruction", "medical", "clinical", "probe").
     replicates: the contrasts of a model with itself, evaluated twice. floors: the scores of answers that read nothing,
-    under the floor's name ("constant", "copy", "nearest", "chance").
+    under the floor's name ("constant", "copy", "nearest", "chance"). curves: learning curves over shots, where drawn.
     """
 
     title: str
@@ -115,6 +116,7 @@ class ReportData:
     provenance: Provenance
     replicates: tuple[Contrast, ...] = ()
     floors: tuple[Score, ...] = ()
+    curves: tuple[MetricCurves, ...] = ()
 
     @property
     def known_floors(self) -> tuple[Score, ...]:

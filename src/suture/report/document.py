@@ -10,6 +10,7 @@ from typing import Any
 from suture.compare.verdicts import as_json
 from suture.report.compact import noise_table
 from suture.report.contrasts import contrast_table, recovered_table
+from suture.report.curves import curve_table, parity_sentence, parity_table
 from suture.report.data import ReportData
 from suture.report.finding import findings, headline, what_was_merged
 from suture.report.heat import heat_table
@@ -37,6 +38,7 @@ def opening_lines(data: ReportData) -> tuple[str, ...]:
         *(other.sentence for other in findings(data) if other != found),
         what_was_merged(data),
         front_sentence(data),
+        *(parity_sentence(curves, parity) for curves in data.curves for parity in curves.parities),
         *(f"Margin of {what}: {why}" for what, why in margin_lines(data)),
         *data.notes,
         *data.comparison.notes,
@@ -51,6 +53,8 @@ def tables_of(data: ReportData) -> Iterator[Table]:
         heat_table(data),
         recovered_table(data),
         contrast_table(data),
+        parity_table(data),
+        curve_table(data),
         *description_tables(data),
         planning_table(data),
         noise_table(data),
@@ -74,6 +78,7 @@ def report_json(data: ReportData, *, text: bool) -> dict[str, Any]:
         "models": as_json([asdict(card) for card in data.models]),
         "comparison": comparison,
         "fronts": fronts(data),
+        "curves": [as_json(found) for found in data.curves],
         "planning": as_json([asdict(row) for row in data.planning]),
         "gate": as_json(data.gate),
         "realised": as_json([asdict(row) for row in data.realised]),

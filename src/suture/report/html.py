@@ -11,7 +11,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from suture.report import contrasts, tables, transitions
+from suture.report import contrasts, curves, tables, transitions
 from suture.report.compact import noise_table
 from suture.report.data import ReportData
 from suture.report.distributions import spreads
@@ -55,6 +55,8 @@ def render_report(data: ReportData, *, text: bool = True) -> str:
         marks=HEAT_MARKS,
         words=WORDS,
         spreads=spreads(data),
+        panels_of_shots=curves.curve_panels(data),
+        curves=curves,
         front_sentence=front_sentence(data),
         tables=tables,
         contrasts=contrasts,

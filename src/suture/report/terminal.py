@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from suture.report.compact import compact_tables, noise_table
 from suture.report.contrasts import recovered_table
+from suture.report.curves import curve_table, parity_table
 from suture.report.data import ReportData
 from suture.report.finding import headline
 from suture.report.labels import NARROW
@@ -42,7 +43,7 @@ def comparison_table(data: ReportData) -> RenderableType:
     from rich.text import Text
 
     found = headline(data)
-    judged = (score_table(data), verdict_table(data))
+    judged = (score_table(data), verdict_table(data), curve_table(data), parity_table(data))
     tables = (*judged, *description_tables(data), planning_table(data), realised_table(data))
     return Group(
         Text(data.title, "bold"),

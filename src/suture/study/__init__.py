@@ -10,6 +10,7 @@ kinds.py      every kind of step and what its version depends on
 texts.py      steps that write texts
 models.py     steps that make models
 scores.py     steps that measure
+curves.py     the step of the learning curves
 session.py    plan, run, open a study
 finished.py   finished steps -> plan, report, links
 answers.py    what every model answered to the same prompt

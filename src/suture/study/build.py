@@ -16,6 +16,7 @@ from suture.study.texts import LESSON, TEST, digest_files, expand, mts_files
 
 Role = Literal["ancestor", "general", "clinical", "merge", "adapted", "replicate"]
 ROUNDINGS = ("stochastic", "nearest")
+CURVES = "curves"
 # Seconds on one core at 135 million parameters, which serve to order the steps and nothing else.
 SECONDS = {"ifeval": 4.0, "contrast": 0.3, "choice": 0.8, "generation": 3.0, "likelihood": 0.8, "drift": 1.0}
 TOKENS_A_SECOND = 70
@@ -69,7 +70,8 @@ def build(study: Study, *, passed: bool = True) -> Built:
     free = _measures(study, [entry for entry in measured if not entry.gated])
     opening = [*quick, *_models(study), *_parent_answers(study), *_gate(study, entries), *free]
     gated = _measures(study, [entry for entry in measured if entry.gated])
-    return Built(entries, Graph(quick), Graph(opening), Graph([*opening, *gated, _comparison(study, measured)]))
+    last = [_comparison(study, measured), *_curves(study, measured)]
+    return Built(entries, Graph(quick), Graph(opening), Graph([*opening, *gated, *last]))
 
 
 def _measures(study: Study, entries: list[Entry]) -> Iterator[Step]:
@@ -195,6 +197,26 @@ def _comparison(study: Study, entries: Sequence[Entry]) -> Step:
     }
     inputs = {EVALUATION + entry.label: evaluation_step(entry) for entry in entries}
     return Step("compare", "compare", about, inputs | {"floors": "floors"}, 20)
+
+
+def _curves(study: Study, entries: Sequence[Entry]) -> Iterator[Step]:
+    """Yield the step of the learning curves, where there is more than one number of shots and a margin."""
+    if study.adapt is None or len(study.adapt.shots) == 1 or not study.margins:
+        return
+    starts = study.adapt.starts
+    drawn = [entry for entry in entries if entry.role == "adapted" or entry.label in starts]
+    models = [
+        {"label": e.label, "start": e.start if e.shots else e.label, "shots": e.shots, "seed": e.seed} for e in drawn
+    ]
+    present = {model["start"] for model in models if model["shots"]}
+    rivals = [start for start in starts if start in study.ends and start in present]
+    about = {
+        "models": models,
+        "measures": [{"task": m.task, "metric": m.metric, "margin": m.value} for m in study.margins],
+        "merged": [start for start in starts if start not in study.ends and start in present] if rivals else [],
+        "rivals": rivals,
+    }
+    yield Step(CURVES, "curves", about, {EVALUATION + e.label: evaluation_step(e) for e in drawn}, 5)
 
 
 def evaluation_step(entry: Entry) -> str:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from suture.compare.gate import Gate
+from suture.compare.parity import read_curves
 from suture.compare.verdicts import Comparison
 from suture.report.data import AnswerSet, ModelCard, PathPoint, Provenance, RealisedRow, ReportData
 from suture.study.answers import answer_sets
-from suture.study.build import ROUNDINGS, Built, Entry, evaluation_step, rounding_step, source_step
+from suture.study.build import CURVES, ROUNDINGS, Built, Entry, evaluation_step, rounding_step, source_step
 from suture.study.models import weights_of
 from suture.study.schema import ANCESTOR, CLINICAL, GENERAL, Study
 from suture.study.scores import floor_folders, read_compared, read_gate
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from suture.compare.power import PlanningRow
 
 PACKAGES = ("suture", "torch", "transformers", "numpy", "numba", "peft", "lm_eval", "sacrebleu", "nltk")
+CURVES_FILE = "curves.json"
 NO_COMPARISON = Comparison((), (), {}, (), (), (), ())
 
 
@@ -84,11 +86,12 @@ def reported(done: Finished) -> ReportData:
         provenance=_provenance(done),
         replicates=replicates,
         floors=tuple(every_floor(floor_folders(done.folder("floors")))),
+        curves=read_curves(done.folder(CURVES) / CURVES_FILE) if CURVES in done.found else (),
     )
 
 
 def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Path, Path]:
-    """Write report.html and comparison.json and link the models by name; return the two paths."""
+    """Write report.html, comparison.json, curves.json where drawn; link the models; return the first two paths."""
     from suture.report.html import write_report
     from suture.report.private import write_private
 
@@ -96,6 +99,8 @@ def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Pat
     report, comparison = root / "report.html", root / "comparison.json"
     write_report(report, data, text=text)
     write_private(comparison, (done.folder("compare") / "comparison.json").read_text(encoding="utf-8"))
+    if data.curves:
+        write_private(root / CURVES_FILE, (done.folder(CURVES) / CURVES_FILE).read_text(encoding="utf-8"))
     (root / "models").mkdir(exist_ok=True)
     for entry in done.built.entries:
         model = done.folder(entry.step) / "model"

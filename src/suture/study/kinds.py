@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import suture
-from suture.study import models, scores, texts
+from suture.study import curves, models, scores, texts
 from suture.study.graph import Kind
 from suture.study.texts import digest_files
 
@@ -45,6 +45,7 @@ def kinds() -> Mapping[str, Kind]:
         Kind("evaluate", _source(*SCORES), scores.evaluate),
         Kind("gate", _source(*COMPARING), scores.gate),
         Kind("compare", _source(*COMPARING), scores.compare_models),
+        Kind("curves", _source("compare", "study/curves.py"), curves.draw_curves),
     )
     return {kind.name: kind for kind in found}
 
