@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,24 @@ def test_a_report_without_text_holds_no_answer(study: tuple[Path, Path]) -> None
     out = study[1]
     assert _run("report", out, "--no-text") == 0
     assert "Summarize this clinical text" not in (out / "report.html").read_text()
+
+
+def test_a_grid_of_shots_and_seeds_becomes_curves_and_parity(study: tuple[Path, Path], tmp_path: Path) -> None:
+    told = yaml.safe_load(study[0].read_text())
+    told["adapt"] |= {"starts": ["general", "linear 0.5"], "shots": [2, 3], "seed": [0, 1], "steps": {3: 2}}
+    out = tmp_path / "out"
+    shutil.copytree(study[1], out, symlinks=True)
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(told))
+    assert _run("study", "run", tmp_path / "grid.yaml", "--out", out) == 0
+    found = json.loads((out / "curves.json").read_text())
+    assert [(curves["task"], curves["metric"]) for curves in found] == [("contrast", "contrast")]
+    points = [(p["start"], p["shots"], p["seeds"]) for p in found[0]["points"]]
+    assert points == [
+        ("general", 0, 1), ("general", 2, 2), ("general", 3, 2),
+        ("linear 0.5", 0, 1), ("linear 0.5", 2, 2), ("linear 0.5", 3, 2),
+    ]  # fmt: skip
+    assert [(p["start"], p["rivals"], p["largest"]) for p in found[0]["parities"]] == [("linear 0.5", ["general"], 3)]
+    page = (out / "report.html").read_text()
+    assert "Shots to parity" in page
+    assert "Learning and forgetting" in page
+    assert len(list((out / "models").glob("general-3-shots-seed-*"))) == 2

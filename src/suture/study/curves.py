@@ -17,7 +17,7 @@ from suture.study.texts import digest_files
 
 
 def draw_curves(context: Context) -> str:
-    """Write curves.json. Parameters: models (label, start, shots, seed); measures (task, metric, margin); merged; rivals.
+    """Write curves.json from the answers of `models` on `measures`, parity of the `merged` starts with the `rivals`.
 
     Where a lower value of a metric is better its scores enter with their sign turned.
     """
