@@ -1,89 +1,154 @@
-"""Trains a checkpoint into a new one: continued pre-training on plain text, or answers learnt from records.
+"""Trains a checkpoint: continued pre-training on plain text, or answers learnt from records.
 
 The output folder is a plain checkpoint like the one it starts from (same tensor names, dtype, tied embeddings,
-configuration, tokenizer and chat template) plus training.json: settings, digest of the data, loss a step, seconds.
+configuration, tokenizer and chat template), or a PEFT adapter; beside it training.json: settings, digests of base and
+data, loss a step, seconds.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
-from suture.adapt.fit import fit
+from suture.adapt.adapter import save_adapter
+from suture.adapt.fit import Fitted, fit, whole
+from suture.adapt.resume import claim
 from suture.adapt.sequences import Example, converse, pack
 from suture.adapt.settings import Settings
+from suture.checkpoint.digest import weights_digest
+from suture.checkpoint.disk import sync_folder, sync_tree
 from suture.checkpoint.donor import donor_files
 from suture.checkpoint.header import read_checkpoint
 from suture.checkpoint.load import load_model, quiet_transformers
 from suture.checkpoint.save import save_model
-from suture.checkpoint.writer import refuse_existing
+from suture.checkpoint.target import put_in_place, refuse_existing
 from suture.data.records import Record, digest_items
+from suture.errors import Problem, UsageError
 
 __all__ = ["Settings", "continue_pretraining", "supervised"]
 
 NARROW = {"BF16": "bfloat16", "F16": "float16"}
+NOTE = "training.json"
+Prepared = tuple[list[Example], list[Example]]
 
 
-def continue_pretraining(model: Path, texts: Sequence[str], out: Path, settings: Settings) -> Path:
+def continue_pretraining(
+    model: Path, texts: Sequence[str], out: Path, settings: Settings, *, work: Path | None = None
+) -> Path:
     """Train the checkpoint folder `model` on packed plain `texts`, no chat template, into the new folder `out`.
 
-    Returns `out`, which appears whole or not at all. Raises OutputExistsError where it holds files, BadInputError where
-    the texts do not fill one sequence, NumericError where training diverges. Weights are trained in
-    fp32; where those of `model` are narrower, the result is rounded to nearest at the end.
+    work: as for `supervised`. Returns `out`, which appears whole or not at all. Raises OutputExistsError where it holds
+    files, BadInputError where the texts do not fill one sequence, NumericError where training diverges. Weights are
+    trained in fp32; where those of `model` are narrower, the result is rounded to nearest at the end.
     """
     digest = blake3("".join(json.dumps(text) + "\n" for text in texts).encode()).hexdigest()
     about = {"kind": "continued pre-training", "data_digest": digest, "data_items": len(texts)}
-    return _train(model, out, settings, about, lambda tokenizer: pack(tokenizer, texts, settings.length))
+    return _train(model, out, settings, about, lambda tokenizer: (pack(tokenizer, texts, settings.length), []), work)
 
 
-def supervised(model: Path, records: Sequence[Record], out: Path, settings: Settings, *, instruction: str) -> Path:
+def supervised(
+    model: Path,
+    records: Sequence[Record],
+    out: Path,
+    settings: Settings,
+    *,
+    instruction: str,
+    development: Sequence[Record] = (),
+    replay: Sequence[Record] = (),
+    work: Path | None = None,
+    as_adapter: bool = False,
+    base_name: str = "",
+    notes: Mapping[str, Any] | None = None,
+) -> Path:
     """Train the checkpoint folder `model` to answer `records` in its chat template, into the new folder `out`.
 
     instruction is the user's turn, with {input} where a record's input stands. Only the target and the stop token are
-    learnt. Returns `out`, which appears whole or not at all. Raises as `continue_pretraining` and `converse` do.
+    learnt. development: records that early stopping looks at. replay: general examples mixed in, whose input is the
+    whole turn. work: a folder for the state of the run, by which a killed run goes on; removed at the end. as_adapter:
+    write a PEFT adapter, that names its base base_name, instead of a whole checkpoint. notes: more for training.json.
+
+    Returns `out`, which appears whole or not at all. Raises as `continue_pretraining` and `converse` do, and UsageError
+    for an adapter without lora_rank or a `work` of another training.
     """
+    if as_adapter and settings.lora_rank is None:
+        raise UsageError(Problem("An adapter needs a rank.", "lora_rank null", do="Give a rank, or write it whole."))
     about = {
         "kind": "supervised",
         "instruction": instruction,
         "data_digest": digest_items(records),
         "data_items": len(records),
+        **(_counted("development", development) | _counted("replay", replay)),
+        **(notes or {}),
     }
-    return _train(
-        model, out, settings, about, lambda tokenizer: converse(tokenizer, records, instruction, settings.length)
-    )
+
+    def prepare(tokenizer: Any) -> Prepared:
+        learnt = converse(tokenizer, records, instruction, settings.length)
+        learnt += converse(tokenizer, replay, "{input}", settings.length) if replay else []
+        return learnt, converse(tokenizer, development, instruction, settings.length) if development else []
+
+    return _train(model, out, settings, about, prepare, work, as_adapter=as_adapter, base_name=base_name)
+
+
+def _counted(name: str, records: Sequence[Record]) -> dict[str, Any]:
+    return {f"{name}_digest": digest_items(records), f"{name}_items": len(records)} if records else {}
 
 
 def _train(
-    start: Path, out: Path, settings: Settings, about: dict[str, Any], prepare: Callable[[Any], list[Example]]
+    start: Path,
+    out: Path,
+    settings: Settings,
+    about: dict[str, Any],
+    prepare: Callable[[Any], Prepared],
+    work: Path | None,
+    *,
+    as_adapter: bool = False,
+    base_name: str = "",
 ) -> Path:
     refuse_existing(out)
+    if work is not None:
+        claim(work, {"base": weights_digest(start), "settings": asdict(settings), **about})
     model, tokenizer = load_model(start)
-    examples = prepare(tokenizer)
+    examples, development = prepare(tokenizer)
     began = time.monotonic()
     with quiet_transformers():
-        model, losses = fit(model, examples, settings)
-    about = about | {
+        fitted = fit(model, examples, settings, development=development, work=work)
+    about = about | _said(fitted, examples, settings, time.monotonic() - began)
+    if as_adapter:
+        note = _note(about | {"base_weights_digest": weights_digest(start)})
+        save_adapter(fitted.model, base_name or start.name, {NOTE: note}, out)
+    else:
+        _save(whole(fitted), tokenizer, start, _note(about), out)
+    if work is not None:
+        shutil.rmtree(work)
+    return out
+
+
+def _said(fitted: Fitted, examples: Sequence[Example], settings: Settings, seconds: float) -> dict[str, Any]:
+    seen = {"development_loss": fitted.development, "best_step": fitted.best} if fitted.development else {}
+    return {
         "settings": asdict(settings),
         "sequences": len(examples),
         "tokens": sum(len(example.tokens) for example in examples),
         "tokens_learnt": sum(len(example.tokens) - max(1, example.start) for example in examples),
-        "loss": losses,
-        "seconds": round(time.monotonic() - began, 3),
+        "loss": fitted.losses,
+        **seen,
+        "seconds": round(seconds, 3),
     }
-    _save(model, tokenizer, start, about, out)
-    return out
 
 
-def _save(model: Any, tokenizer: Any, start: Path, about: dict[str, Any], out: Path) -> None:
+def _note(about: Mapping[str, Any]) -> bytes:
+    return (json.dumps(about, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _save(model: Any, tokenizer: Any, start: Path, note: bytes, out: Path) -> None:
     """Write weights in the dtype of `start`, its small files as they are there, and training.json; then rename."""
     import torch
 
@@ -91,15 +156,13 @@ def _save(model: Any, tokenizer: Any, start: Path, about: dict[str, Any], out: P
     dtype, _ = Counter(info.dtype for info in like.tensors.values()).most_common(1)[0]
     staging = out.with_name(f".{out.name}.trained")
     shutil.rmtree(staging, ignore_errors=True)
-    with quiet_transformers():
-        save_model(model.to(getattr(torch, NARROW.get(dtype, "float32"))), tokenizer, staging)
-    files = donor_files(start, like.config, None)
-    files["training.json"] = (json.dumps(about, indent=2, sort_keys=True) + "\n").encode()
-    for name, content in files.items():
-        with (staging / name).open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-    if out.exists():
-        out.rmdir()
-    staging.rename(out)
+    try:
+        with quiet_transformers():
+            save_model(model.to(getattr(torch, NARROW.get(dtype, "float32"))), tokenizer, staging)
+        for name, content in (donor_files(start, like.config, None) | {NOTE: note}).items():
+            (staging / name).write_bytes(content)
+        sync_tree(staging)
+        put_in_place(staging, out, overwrite=False)
+        sync_folder(out.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,48 +1,173 @@
-"""`suture adapt MODEL OUT --data FILE`: adapt a model to a task with a few examples."""
+"""`suture adapt MODEL OUT --task T`: adapt a model to a task with a few examples, or read on in raw notes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+if TYPE_CHECKING:
+    from suture.data.records import Record
+
+Mode = Literal["lora", "full", "cpt"]
+
 
 def adapt(
-    model: Annotated[str, typer.Argument(help="The model's folder, or a hub id in the local cache.")],
-    out: Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")],
-    data: Annotated[Path, typer.Option("--data", help="Records, one JSON object a line.")],
+    model: Annotated[str, typer.Argument(help="The model's folder, or a hub id in the local cache.")] = "",
+    out: Annotated[Path | None, typer.Argument(help="The folder to write; it must be new or empty.")] = None,
+    task: Annotated[str, typer.Option("--task", help="A task that writes, or a task file of your own (.yaml).")] = "",
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Records (JSON lines), a task's folder, or raw notes for cpt.")
+    ] = None,
+    mode: Annotated[Mode, typer.Option(help="An adapter, all weights, or reading on in raw notes.")] = "lora",
+    preset: Annotated[str, typer.Option(help="Named settings; see --list-presets.")] = "",
     shots: Annotated[int | None, typer.Option(min=1, help="How many records to draw; all by default.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws the shots and orders the training.")] = 0,
-    instruction: Annotated[str, typer.Option(help="The user's turn; {input} is the record's text.")] = "{input}",
-    steps: Annotated[int, typer.Option(help="Updates.")] = 16,
-    batch: Annotated[int, typer.Option(help="Records an update.")] = 4,
-    length: Annotated[int, typer.Option(help="Longest exchange in tokens.")] = 512,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the learning rate.")] = 3e-4,
-    lora_rank: Annotated[int, typer.Option(help="Rank of the adapter that is merged at the end; 0 trains all.")] = 8,
+    split: Annotated[str, typer.Option(help="Which rows of a task file to learn from.")] = "train",
+    instruction: Annotated[str, typer.Option(help="Without --task: the user's turn, {input} the text.")] = "{input}",
+    development: Annotated[float, typer.Option(help="Share of the shots held out for early stopping.")] = 0.0,
+    patience: Annotated[int | None, typer.Option(help="Evaluations without a gain before stopping.")] = None,
+    evaluate_every: Annotated[int | None, typer.Option(help="Updates between two of them.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="General examples (JSON lines) to mix in.")] = None,
+    freeze: Annotated[int | None, typer.Option("--freeze", help="Lowest decoder layers to keep as they are.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Updates; else from the preset's passes.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Sequences in memory at once.")] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Batches an update.")] = None,
+    length: Annotated[int | None, typer.Option(help="Longest sequence in tokens.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the learning rate.")] = None,
+    lora_rank: Annotated[int | None, typer.Option(help="Rank of the adapter.")] = None,
+    merged: Annotated[bool, typer.Option("--merged", help="Write the whole model, not the adapter alone.")] = False,
+    work: Annotated[
+        Path | None, typer.Option(help="Keeps the state of the run; OUT.training by default. Resumes a killed run.")
+    ] = None,
+    leave_out: Annotated[bool, typer.Option("--leave-out", help="Leave out records that repeat the test.")] = False,
+    allow_leakage: Annotated[bool, typer.Option("--allow-leakage", help="Learn from them; it is recorded.")] = False,
+    list_presets: Annotated[bool, typer.Option("--list-presets", help="Show every preset and quit.")] = False,
 ) -> None:
-    """Fine-tune MODEL on records of FILE and write an ordinary checkpoint to OUT."""
+    """Fine-tune MODEL on a few records of a task and write an adapter or a checkpoint to OUT."""
+    from suture.adapt.presets import BY_MODE, resolved
     from suture.adapt.settings import Settings
-    from suture.adapt.shots import draw_shots
-    from suture.adapt.train import supervised
+    from suture.adapt.train import continue_pretraining, supervised
     from suture.checkpoint.resolve import resolve_model
-    from suture.checkpoint.writer import refuse_existing
-    from suture.cli.console import console
+    from suture.checkpoint.target import refuse_existing
     from suture.cli.progress import progress
     from suture.data.records import Record, read_items
 
-    settings = Settings(
-        steps=steps,
-        batch=batch,
-        length=length,
-        learning_rate=learning_rate,
-        warmup=min(2, steps - 1),
-        seed=seed,
-        lora_rank=lora_rank or None,
-    )
-    refuse_existing(out)
-    folder, records = resolve_model(model), read_items(data, Record)
-    chosen = draw_shots(records, len(records) if shots is None else shots, seed)
+    if list_presets:
+        _show_presets()
+        return
+    target = _required(model, out, task, data, mode)
+    refuse_existing(target)
+    given = {
+        "steps": steps, "batch": batch, "accumulate": accumulate, "length": length, "learning_rate": learning_rate,
+        "lora_rank": lora_rank, "patience": patience, "evaluate_every": evaluate_every, "frozen_layers": freeze,
+        "seed": seed,
+    }  # fmt: skip
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if mode != "lora":
+        changes["lora_rank"] = None
+    if development and patience is None:
+        changes["patience"] = 3
+    name, folder = preset or BY_MODE[mode], resolve_model(model)
+    state = work or target.with_name(f"{target.name}.training")
+    if mode == "cpt":
+        notes = _notes(data)
+        settings = Settings(**resolved(name, max(1, sum(map(len, notes)) // 4 // (length or 1024)), changes))
+        with progress():
+            continue_pretraining(folder, notes, target, settings, work=state)
+        _report(target, f"read on in {len(notes)} notes")
+        return
+    drawn, prompt, about = _drawn(task, data, split, instruction, shots, seed, leave_out, allow_leakage)
+    from suture.adapt.lessons import held_out
+
+    learnt, watched = held_out(drawn, development)
+    settings = Settings(**resolved(name, len(learnt), changes))
+    extra = read_items(replay, Record) if replay else []
     with progress():
-        supervised(folder, chosen, out, settings, instruction=instruction)
-    console().print(f"adapted on {len(chosen)} records, wrote {out}", highlight=False, markup=False)
+        supervised(
+            folder, learnt, target, settings, instruction=prompt, development=watched, replay=extra, work=state,
+            as_adapter=mode == "lora" and not merged, base_name=model,
+            notes=about | {"preset": name, "shots": len(drawn), "shot_seed": seed},
+        )  # fmt: skip
+    _report(target, f"adapted on {len(learnt)} records")
+
+
+def _required(model: str, out: Path | None, task: str, data: Path | None, mode: Mode) -> Path:
+    from suture.errors import Problem, UsageError, refuse
+
+    problems = []
+    if not model or out is None:
+        problems.append(Problem("MODEL and OUT must be given.", "not both", do="suture adapt MODEL OUT --task T"))
+    if not task and data is None:
+        problems.append(Problem("There must be something to learn from.", "neither --task nor --data"))
+    if mode == "cpt" and task:
+        problems.append(Problem("Reading on takes raw notes, no task.", f"--task {task}", do="Give --data alone."))
+    refuse(UsageError, problems)
+    assert out is not None
+    return out
+
+
+def _notes(data: Path | None) -> list[str]:
+    from suture.adapt.lessons import notes_of
+
+    assert data is not None  # `_required` saw to it
+    return notes_of(data)
+
+
+def _drawn(
+    task: str,
+    data: Path | None,
+    split: str,
+    instruction: str,
+    shots: int | None,
+    seed: int,
+    leave_out: bool,
+    allow_leakage: bool,
+) -> tuple[list[Record], str, dict[str, Any]]:
+    """Return the shots, the user's turn, and what training.json says about the draw."""
+    from suture.adapt.lessons import Lesson, draw, lesson_of, without_leaks
+    from suture.cli.console import console
+    from suture.data.records import Record, digest_items, read_items
+
+    if task:
+        lesson = lesson_of(task, data, split=split)
+    else:
+        assert data is not None
+        lesson = Lesson(read_items(data, Record), instruction, [])
+    left = 0
+    if leave_out:
+        lesson, left = without_leaks(lesson)
+        console().print(f"left out {left} records that repeat the test", highlight=False)
+    drawn, leaks = draw(lesson, shots, seed, allow_leakage=allow_leakage)
+    about: dict[str, Any] = {"task": Path(task).name, "leakage": {"left_out": left, "learnt_from": leaks}}
+    if lesson.test:
+        about["test_digest"] = digest_items(lesson.test)
+    return drawn, lesson.instruction, about
+
+
+def _report(out: Path, what: str) -> None:
+    import json
+
+    from suture.cli.console import console
+
+    said = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    line = f"{what}: loss {said['loss'][0]:.3f} to {said['loss'][-1]:.3f} in {len(said['loss'])} updates"
+    if "development_loss" in said:
+        best = min(loss for _, loss in said["development_loss"])
+        line += f", development {said['development_loss'][0][1]:.3f} to {best:.3f}, kept update {said['best_step']}"
+    console().print(f"{line}, {said['seconds']:.0f} s; wrote {out}", highlight=False, markup=False)
+
+
+def _show_presets() -> None:
+    from rich.table import Table
+
+    from suture.adapt.presets import preset_rows
+    from suture.cli.console import console
+
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("preset", "setting", "value", "source"):
+        table.add_column(column)
+    for row in preset_rows():
+        table.add_row(*row)
+    console().print(table)

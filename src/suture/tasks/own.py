@@ -16,6 +16,7 @@ right option: its index from 0, its letter, or its text.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,6 +82,29 @@ def read_own_task(path: Path, known: tuple[str, ...]) -> tuple[Task, Items]:
         problems.append(Problem("Either metrics or options must be given.", got, str(path)))
     refuse(UsageError, problems)
     return _task(own), _items(own, path.parent / own.data)
+
+
+def read_lesson(path: Path, split: str) -> tuple[str, list[Record], list[Record]]:
+    """Return the prompt of a task file, the rows of another split of its data, to learn from, and those of its test.
+
+    Raises UsageError for a file without `split`, for the split that is tested, and for multiple choice.
+    """
+    own = load_yaml(path, OwnTask)
+    if not own.split or own.split == split or own.options:
+        got = "multiple choice" if own.options else f"split: {own.split or 'none'}"
+        must = f"A task file that is learnt from must test another split than '{split}', and have written answers."
+        raise UsageError(Problem(must, got, str(path), "Add the field split to the data, and `split: test` here."))
+    data = path.parent / own.data
+    tested = [item for item in _items(own, data) if isinstance(item, Record)]
+    learnt = _items(own.model_copy(update={"split": split}), data)
+    records = [item for item in learnt if isinstance(item, Record)]
+    if not own.id:  # rows are numbered within a split
+        names = [f"{own.name}-{split}-{number}" for number in range(1, len(records) + 1)]
+        records = [
+            replace(record, id=name, encounter=record.encounter if own.encounter else name)
+            for record, name in zip(records, names, strict=True)
+        ]
+    return own.prompt, records, tested
 
 
 def _task(own: OwnTask) -> Task:

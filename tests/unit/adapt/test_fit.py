@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from suture.adapt.fit import answer_loss, collate, fit
+from suture.adapt.fit import answer_loss, collate, fit, whole
 from suture.adapt.sequences import Example
 from suture.adapt.settings import Settings
 from suture.checkpoint.load import load_model
@@ -23,6 +23,11 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def settings(**changes: Any) -> Settings:
     return Settings(**{"steps": 3, "batch": 2, "length": 8, "learning_rate": 1e-3, "seed": 4} | changes)
+
+
+def trained(start: Path, **changes: Any) -> tuple[Any, list[float]]:
+    found = fit(load_model(start)[0], EXAMPLES, settings(**changes))
+    return whole(found), found.losses
 
 
 def test_the_stop_token_is_learnt_and_padding_is_not() -> None:
@@ -45,7 +50,7 @@ def test_loss_is_the_mean_nll_of_the_learnt_tokens_alone(start: Path) -> None:
 
 @pytest.mark.parametrize("rank", [None, 4])
 def test_the_same_run_twice_gives_the_same_weights(start: Path, rank: int | None) -> None:
-    runs = [fit(load_model(start)[0], EXAMPLES, settings(lora_rank=rank, lora_dropout=0.1)) for _ in range(2)]
+    runs = [trained(start, lora_rank=rank, lora_dropout=0.1) for _ in range(2)]
     weights = [model.state_dict() for model, _ in runs]
     assert runs[0][1] == runs[1][1]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -56,13 +61,13 @@ def test_the_same_run_twice_gives_the_same_weights(start: Path, rank: int | None
 
 def test_an_adapter_leaves_embeddings_and_norms_and_moves_every_linear_layer(start: Path) -> None:
     before = load_model(start)[0].state_dict()
-    after = fit(load_model(start)[0], EXAMPLES, settings(lora_rank=2))[0].state_dict()
+    after = trained(start, lora_rank=2)[0].state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == {name for name in before if "proj" in name}
 
 
 def test_training_lowers_the_loss_and_learns_to_stop(start: Path) -> None:
-    model, losses = fit(load_model(start)[0], EXAMPLES, settings(steps=120, learning_rate=1e-2))
+    model, losses = trained(start, steps=120, learning_rate=1e-2)
     assert losses[-1] < 0.1 < losses[0]
     answer = model.generate(torch.tensor([[1]]), max_new_tokens=8, do_sample=False)
     assert answer[0, -1] == STOP

@@ -1,0 +1,144 @@
+"""What a few-shot adaptation learns: the training records of a task, drawn by seed, free of what the test holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from suture.adapt.shots import draw_shots
+from suture.data.leakage import shared_ngrams
+from suture.data.records import Record, read_items
+from suture.data.tables import read_rows, tidy
+from suture.errors import BadInputError, Problem, UsageError
+from suture.tasks.own import read_lesson
+from suture.tasks.registry import TASKS, get_task
+
+SEED, ENCOUNTERS, TESTED = 1, 240, 64  # of the synthetic clinic, as in the embedded study
+N = 8
+SHOWN = 5
+TEXT_FIELDS = ("text", "note", "target")
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Records to draw shots from, the user's turn ({input} is the record's text), and the test they must not repeat.
+
+    templated: the texts are made from a template, so that words in a row tell nothing; encounters alone are compared.
+    """
+
+    records: list[Record]
+    instruction: str
+    test: list[Record]
+    templated: bool = False
+
+
+def lesson_of(task: str, data: Path | None, *, split: str = "train") -> Lesson:
+    """Return the lesson of a built-in task that writes, or of a task file of one's own (.yaml).
+
+    data: for mts_section the folder of MTS-Dialog; for a built-in task a file of records may stand instead. split: of
+    a task file's rows, those to learn from. Raises UsageError for a task without a lesson, BadInputError for its data.
+    """
+    if task.endswith((".yaml", ".yml")):
+        return _own(Path(task), split)
+    found = get_task(task)
+    if task not in TASKS or found.kind != "generation":
+        writing = [name for name, known in TASKS.items() if known.kind == "generation"]
+        must = f"The task must be one of {', '.join(writing)}, or a task file of your own (.yaml)."
+        raise UsageError(Problem(must, task, do="Or give --data with records and --instruction."))
+    if task == "clinic_summary":
+        from suture.data import clinic
+
+        made = clinic.generate(SEED, ENCOUNTERS, TESTED)
+        own = _file(data)
+        learnt = read_items(own, Record) if own else clinic.summaries(made.train)
+        return Lesson(learnt, found.instruction, clinic.summaries(made.test), templated=own is None)
+    if data is None:
+        raise UsageError(Problem(f"{task} needs MTS-Dialog.", "no folder", do="Add --data with its Main-Dataset."))
+    from suture.data.mts_dialog import read_mts_dialog
+
+    if own := _file(data):
+        return Lesson(read_items(own, Record), found.instruction, [])
+    return Lesson(read_mts_dialog(data, "train"), found.instruction, read_mts_dialog(data, "validation"))
+
+
+def leaking(records: Sequence[Record], test: Sequence[Record], *, templated: bool = False) -> dict[str, str]:
+    """Return the ids of records that repeat the test, with why: its encounter, or eight of its words in a row."""
+    encounters = {(record.source, record.encounter) for record in test}
+    found = {r.id: "encounter" for r in records if r.encounter and (r.source, r.encounter) in encounters}
+    if templated:
+        return found
+    texts = [f"{record.input}\n{record.target}" for record in records]
+    shared = shared_ngrams(texts, [f"{record.input}\n{record.target}" for record in test], N)
+    return {records[index].id: f"{N} words in a row" for index, _ in shared} | found
+
+
+def draw(lesson: Lesson, shots: int | None, seed: int, *, allow_leakage: bool = False) -> tuple[list[Record], int]:
+    """Return the shots and how many of them repeat the test, which is refused unless it is allowed knowingly.
+
+    Records of the lesson that repeat the test are counted before the draw. Raises BadInputError naming counts and ids,
+    never text; UsageError for more shots than there are records.
+    """
+    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated)
+    if leaks and not allow_leakage:
+        named = ", ".join(sorted(leaks)[:SHOWN]) + (", ..." if len(leaks) > SHOWN else "")
+        got = f"{len(leaks)} of {len(lesson.records)} that share an encounter or {N} words in a row: {named}"
+        do = "Add --leave-out to learn from the others, or --allow-leakage to learn from them knowingly."
+        raise BadInputError(Problem("No record to learn from may repeat the test.", got, do=do))
+    chosen = draw_shots(lesson.records, len(lesson.records) if shots is None else shots, seed)
+    return chosen, sum(record.id in leaks for record in chosen)
+
+
+def without_leaks(lesson: Lesson) -> tuple[Lesson, int]:
+    """Return the lesson without the records that repeat the test, and how many these were."""
+    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated)
+    return replace(lesson, records=[r for r in lesson.records if r.id not in leaks]), len(leaks)
+
+
+def held_out(records: Sequence[Record], share: float) -> tuple[list[Record], list[Record]]:
+    """Return (to learn from, development): the last share of the draw, at least one record, by whole encounters.
+
+    share: in [0, 1); 0 holds nothing out. Raises UsageError where nothing would be left to learn from.
+    """
+    if not share:
+        return list(records), []
+    encounters = list(dict.fromkeys(record.encounter or record.id for record in records))
+    kept = len(encounters) - max(1, round(share * len(encounters)))
+    if not 0 < share < 1 or kept < 1:
+        must = "The share of development records must leave some to learn from."
+        raise UsageError(Problem(must, f"{share:g} of {len(encounters)} encounters", "--development"))
+    learnt = set(encounters[:kept])
+    parts: tuple[list[Record], list[Record]] = ([], [])
+    for record in records:
+        parts[(record.encounter or record.id) not in learnt].append(record)
+    return parts
+
+
+def notes_of(data: Path) -> list[str]:
+    """Return raw notes: the .txt files of a folder, or a table's field text, note or target. Raises BadInputError."""
+    if data.is_dir():
+        files = sorted(data.rglob("*.txt"))
+        if not files:
+            raise BadInputError(Problem("The folder must hold .txt files.", "none", str(data)))
+        from suture.data.tables import read_text
+
+        return [tidy(read_text(path)) for path in files]
+    rows = read_rows(data)
+    name = next((name for name in TEXT_FIELDS if name in rows[0]), "")
+    if not name:
+        must = f"Rows of notes must have one of the fields {', '.join(TEXT_FIELDS)}."
+        raise BadInputError(Problem(must, "none of them", str(data)))
+    return [text for row in rows if (text := tidy(row.get(name)))]
+
+
+def _file(data: Path | None) -> Path | None:
+    return data if data is not None and data.is_file() else None
+
+
+def _own(path: Path, split: str) -> Lesson:
+    prompt, learnt, tested = read_lesson(path, split)
+    if not set(re.findall(r"\{[{%]\s*(\w+)", prompt)) <= {"input"} or "{%" in prompt:
+        must = "A task file that is learnt from may use {{input}} alone in its prompt."
+        raise UsageError(Problem(must, "other fields too", f"{path}, prompt"))
+    return Lesson(learnt, re.sub(r"\{+\s*input\s*\}+", "{input}", prompt), tested)
