@@ -21,6 +21,7 @@ ORDER = [
     "architecture",
     "ledger",
     "plan",
+    "card",
     "merge",
     "live",
     "audit",

@@ -7,6 +7,7 @@ import typer
 from suture.cli.adapt import adapt
 from suture.cli.audit import audit
 from suture.cli.calibrate import calibrate
+from suture.cli.card import card
 from suture.cli.compare import compare
 from suture.cli.data import app as data
 from suture.cli.digest import digest
@@ -43,6 +44,7 @@ for verb in (
     weigh,
     search,
     report,
+    card,
     digest,
     verify,
     audit,

@@ -18,6 +18,7 @@ from typing import Any
 from blake3 import blake3
 
 from suture import __version__, events
+from suture.card import CARD_NAME, model_card
 from suture.checkpoint.digest import tokenizer_files_digest
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.checkpoint.layout import Layout, Unit
@@ -103,7 +104,8 @@ def execute(
         files = plan.small_files()
         seconds = time.perf_counter() - started
         manifest = make_manifest(plan, records, inputs, tokenizer_files_digest(files), seconds)
-        writer.publish({**files, MANIFEST_NAME: manifest.to_json()})
+        card = model_card(plan, title=target.name)
+        writer.publish({**files, CARD_NAME: card, MANIFEST_NAME: manifest.to_json()})
     return manifest
 
 
