@@ -191,7 +191,7 @@ def test_a_header_of_19000_tensors_takes_no_quadratic_step(tmp_path: Path) -> No
         file = tmp_path / "many.safetensors"
         file.write_bytes(pack(header, bytes(8 * count)))
         best = math.inf
-        for _ in range(2):
+        for _ in range(3):
             start = time.process_time()
             assert len(read_header(file)) == count
             best = min(best, time.process_time() - start)
@@ -199,7 +199,7 @@ def test_a_header_of_19000_tensors_takes_no_quadratic_step(tmp_path: Path) -> No
 
     few, many = seconds(19_000), seconds(76_000)
     assert few < 1
-    assert many < 9 * few
+    assert many < 12 * few
 
 
 def folder(tmp_path: Path, **files: bytes) -> Path:

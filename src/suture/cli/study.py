@@ -71,6 +71,7 @@ def plan(
     with progress():
         done = plan_study(asked, Store(out or Path("runs") / asked.name), workers=workers)
     _show_plan(done)
+    _show_cost(done, workers)
 
 
 @app.command()
@@ -133,6 +134,31 @@ def _show_plan(done: Finished) -> None:
     for part in shown:
         console().print(part)
     console().print(f"{len(done.built.graph)} steps in {done.store.root}", highlight=False, markup=False)
+
+
+def _show_cost(done: Finished, workers: int) -> None:
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    from suture.cli.console import console
+    from suture.study.cost import costs, free_disk
+    from suture.study.kinds import kinds
+
+    rows = costs(done.study, done.built.graph, done.store.finished(done.built.graph, kinds()))
+    if not rows:
+        console().print("Nothing is left to compute.")
+        return
+    table = Table(title="\nWhat it costs", title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    for column in ("step", "of them to do", "core minutes", "disk", "rate"):
+        table.add_column(column, justify="left" if column in ("step", "rate") else "right")
+    for row in rows:
+        kept = decimal(round(row.disk)) if row.disk else ""
+        rate = "measured here" if row.measured else "guessed"
+        table.add_row(row.kind, f"{row.left} of {row.steps}", f"{row.seconds / 60:.1f}", kept, rate)
+    console().print(table)
+    hours, disk = sum(row.seconds for row in rows) / 3600, sum(row.disk for row in rows)
+    total = f"About {hours / workers:.1f} hours with {workers} workers, {decimal(round(disk))} of disk"
+    console().print(f"{total} ({decimal(free_disk(done.store.root))} free); right within a factor of two.")
 
 
 def _show(done: Finished, *, text: bool | None) -> None:

@@ -1,0 +1,85 @@
+"""What a study costs before it runs: core seconds and disk by kind of step, from rates measured once or by this study.
+
+The rates are those of one core (AVX2, fp32) at 135 million parameters, which every step's own guess is made of; they
+scale with the number of parameters. Where steps of a kind are finished in the study's folder, their mean counts
+instead. Either may be wrong by a factor of two: it tells an evening from a week.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from suture.checkpoint.header import read_checkpoint
+from suture.checkpoint.resolve import resolve_model
+from suture.errors import SutureError
+from suture.study.graph import Graph, Step
+from suture.study.schema import Study
+from suture.study.store import Done
+
+REFERENCE = 135e6  # parameters at which the steps' own costs were guessed
+WEIGHED = ("train", "adapt", "evaluate", "merge", "rounding", "answers")  # kinds whose work grows with the model
+KEPT = ("ancestor", "train", "adapt", "merge")  # kinds that leave a checkpoint
+BYTES = 4  # a study's checkpoints are fp32
+PADDED = 0.4  # share of the longest sequence that a batch of records is long, measured on MTS-Dialog
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One kind of step: how many there are, how many to do, core seconds and bytes of these; measured here or guessed.
+
+    measured: the rate is the mean of this study's own finished steps.
+    """
+
+    kind: str
+    steps: int
+    left: int
+    seconds: float
+    disk: float
+    measured: bool
+
+
+def costs(study: Study, graph: Graph, found: Mapping[str, Done]) -> tuple[Cost, ...]:
+    """Return the cost of every kind of step that takes a second or more, the dearest first. found: finished steps."""
+    parameters = parameters_of(study)
+    kinds = dict.fromkeys(step.kind for step in graph)
+    rows = [_cost(kind, [step for step in graph if step.kind == kind], found, parameters) for kind in kinds]
+    return tuple(sorted((row for row in rows if row.seconds >= 1), key=lambda row: -row.seconds))
+
+
+def parameters_of(study: Study) -> float:
+    """Return the number of parameters of a study's models: of the first folder that is there, else those of SmolLM2."""
+    for reference in _references(study):
+        try:
+            tensors = read_checkpoint(resolve_model(reference)).tensors.values()
+        except SutureError:
+            continue
+        return float(sum(info.elements for info in tensors))
+    return REFERENCE
+
+
+def _references(study: Study) -> Iterator[str]:
+    if study.ancestor is not None and study.ancestor.model is not None:
+        yield study.ancestor.model
+    yield from (end.model for end in study.ends.values() if end.model is not None)
+
+
+def _cost(kind: str, steps: list[Step], found: Mapping[str, Done], parameters: float) -> Cost:
+    left = [step for step in steps if step.name not in found]
+    ran = [(step, found[step.name].seconds) for step in steps if step.name in found and found[step.name].seconds >= 1]
+    scale = parameters / REFERENCE if kind in WEIGHED else 1.0
+    if ran:  # seconds a unit of the steps' own guess, which ranks them well and measures them badly
+        scale = sum(seconds for _, seconds in ran) / sum(step.cost for step, _ in ran)
+    elif kind in ("train", "adapt"):
+        scale *= PADDED
+    disk = len(left) * BYTES * parameters if kind in KEPT else 0.0
+    return Cost(kind, len(steps), len(left), scale * sum(step.cost for step in left), disk, bool(ran))
+
+
+def free_disk(folder: Path) -> int:
+    """Return the free bytes of the file system that `folder` is or will be on."""
+    import shutil
+
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free
