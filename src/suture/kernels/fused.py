@@ -36,6 +36,27 @@ def pair_sum(
     _pair(base, x, np.float32(a), key, np.uint64(start), rounding == "stochastic", out, sums)
 
 
+def scaled_pair_sum(
+    base: Bits,
+    x: Bits,
+    coefficients: tuple[float, float],
+    *,
+    clinical_is_base: bool,
+    rounding: str,
+    key: np.uint64,
+    start: int,
+    out: Bits,
+    sums: Sums,
+) -> None:
+    """s base + a (x - base) of stored bfloat16 into stored bfloat16, (s, a) = coefficients: the bits of weighted_sum.
+
+    For coefficients that do not add up to 1. Otherwise as `pair_sum`, all of `sums` included; general is the other one
+    of both where clinical_is_base.
+    """
+    scale, a = (np.float32(value) for value in coefficients)
+    _scaled(base, x, scale, a, clinical_is_base, key, np.uint64(start), rounding == "stochastic", out, sums)
+
+
 def triple_sum(
     inputs: tuple[Bits, Bits, Bits],
     coefficients: tuple[float, float],
@@ -189,6 +210,69 @@ def _pair_tile(
             out[i] = np.uint16(stored)
             squares[i] = d * d
             slips[i] = d * (_wide(np.uint16(stored)) - o)
+
+
+@compiled
+def _scaled(
+    base: Bits,
+    x: Bits,
+    scale: np.float32,
+    a: np.float32,
+    flipped: bool,
+    key: np.uint64,
+    start: np.uint64,
+    stochastic: bool,
+    out: Bits,
+    sums: Sums,
+) -> None:
+    drawn = np.zeros(QUARTER, np.uint64)
+    halves = drawn.view(np.uint16)
+    found = np.empty((3, TILE), np.float32)
+    full = out.size - out.size % TILE
+    for t in range(0, full, TILE):
+        if stochastic:
+            _draw_tile(key, start + np.uint64(t), drawn)
+        tile = slice(t, t + TILE)
+        _scaled_tile(base[tile], x[tile], scale, a, flipped, halves, stochastic, out[tile], found)
+        for row in range(3):
+            sums[row] += _folded(found[row])
+    if full < out.size:
+        left = out.size - full
+        last = np.zeros((3, TILE), np.uint16)
+        last[0, :left], last[1, :left] = base[full:], x[full:]
+        if stochastic:
+            _draw_tile(key, start + np.uint64(full), drawn)
+        _scaled_tile(last[0], last[1], scale, a, flipped, halves, stochastic, last[2], found)
+        out[full:] = last[2, :left]
+        for row in range(3):
+            sums[row] += _folded(found[row])
+
+
+@compiled
+def _scaled_tile(
+    base: Bits,
+    x: Bits,
+    scale: np.float32,
+    a: np.float32,
+    flipped: bool,
+    drawn: Bits,
+    stochastic: bool,
+    out: Bits,
+    found: Floats,
+) -> None:
+    squares, middles, slips = found[0], found[1], found[2]
+    sign = np.float32(-1) if flipped else np.float32(1)
+    back = np.float32(1) if flipped else np.float32(0)  # general - base, in units of x - base
+    for i in range(TILE):
+        b = _wide(base[i])
+        d = np.float32(_wide(x[i]) - b)
+        o = with_term(np.float32(scale * b), np.float32(a * d))
+        stored = np.uint32(_word(o) + _up(_word(o), drawn[i], stochastic)) >> _HALF_WORD
+        out[i] = np.uint16(stored)
+        e = np.float32(sign * d)
+        squares[i] = d * d
+        middles[i] = e * (np.float32(o - b) - np.float32(back * d))
+        slips[i] = e * (_wide(np.uint16(stored)) - o)
 
 
 @compiled

@@ -68,16 +68,16 @@ class UnitWork:
     # --- one loop for everything ---------------------------------------------------------------------------------
 
     def _choose(self) -> Callable[..., None] | None:
-        """The fused loop that does this job: two or three stored bfloat16 inputs, coefficients that add up to 1."""
+        """The fused loop for two stored bfloat16 inputs, or for three whose coefficients add up to 1; else None."""
         found, inputs = self.evaluation.coefficients, self.job.inputs
         if not (self.evaluation.backend.fused and found is not None and self.job.dtype == "BF16"):
             return None
         if len(inputs) not in (2, 3) or not all(isinstance(i, TensorInfo) and i.dtype == "BF16" for i in inputs):
             return None
         anchor, total = anchored(found)
-        if total != 1.0:
-            return None
         others = [i for i in range(len(inputs)) if i != anchor]
+        if total != 1.0:
+            return self._scaled(anchor, others[0], (total, found[others[0]])) if len(inputs) == 2 else None
         return self._pair(anchor, others[0], found) if len(inputs) == 2 else self._triple(anchor, others, found)
 
     def _pair(self, anchor: int, other: int, found: Sequence[float]) -> Callable[..., None]:
@@ -92,6 +92,25 @@ class UnitWork:
                 raws[anchor], raws[other], a, rounding=self.rounding, key=self.key, start=start, out=out, sums=part
             )
             sums += (part[0], share * part[0], sign * part[2])
+
+        return loop
+
+    def _scaled(self, anchor: int, other: int, coefficients: tuple[float, float]) -> Callable[..., None]:
+        roles = self.job.roles
+        clinical_is_anchor = (roles.clinical if roles is not None else 1) == anchor
+
+        def loop(raws: Sequence[NDArray[Any]], start: int, out: NDArray[Any], sums: Sums) -> None:
+            fused.scaled_pair_sum(
+                raws[anchor],
+                raws[other],
+                coefficients,
+                clinical_is_base=clinical_is_anchor,
+                rounding=self.rounding,
+                key=self.key,
+                start=start,
+                out=out,
+                sums=sums,
+            )
 
         return loop
 
