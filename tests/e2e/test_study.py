@@ -153,6 +153,8 @@ def test_a_report_without_text_holds_no_answer(study: tuple[Path, Path]) -> None
 def test_a_grid_of_shots_and_seeds_becomes_curves_and_parity(study: tuple[Path, Path], tmp_path: Path) -> None:
     told = yaml.safe_load(study[0].read_text())
     told["adapt"] |= {"starts": ["general", "linear 0.5"], "shots": [2, 3], "seed": [0, 1], "steps": {3: 2}}
+    told["adapt"]["starts"].append("clinical")
+    told["orders"] = {"shots": 2}
     out = tmp_path / "out"
     shutil.copytree(study[1], out, symlinks=True)
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump(told))
@@ -163,9 +165,28 @@ def test_a_grid_of_shots_and_seeds_becomes_curves_and_parity(study: tuple[Path, 
     assert points == [
         ("general", 0, 1), ("general", 2, 2), ("general", 3, 2),
         ("linear 0.5", 0, 1), ("linear 0.5", 2, 2), ("linear 0.5", 3, 2),
+        ("clinical", 0, 1), ("clinical", 2, 2), ("clinical", 3, 2),
     ]  # fmt: skip
-    assert [(p["start"], p["rivals"], p["largest"]) for p in found[0]["parities"]] == [("linear 0.5", ["general"], 3)]
+    arms = ["tune both, then linear 0.5", "tune general, then linear 0.5", "graft on linear 0.5"]
+    assert set(_comparison(out)["models"]) >= {f"{arm}, 2 shots, seed {seed}" for arm in arms for seed in (0, 1)}
+    _holds_the_sum(out / "models")
+    assert [(p["start"], p["rivals"], p["largest"]) for p in found[0]["parities"]] == [
+        ("linear 0.5", ["general", "clinical"], 3)
+    ]
     page = (out / "report.html").read_text()
     assert "Shots to parity" in page
     assert "Learning and forgetting" in page
     assert len(list((out / "models").glob("general-3-shots-seed-*"))) == 2
+
+
+def _holds_the_sum(models: Path) -> None:
+    """The grafted model is merge + (adapted general - general)."""
+    from suture.checkpoint.load import load_model
+
+    names = ("graft-on-linear-0.5-2-shots-seed-1", "linear-0.5", "general-2-shots-seed-1", "general")
+    grafted, merged, tuned, start = (load_model(models / name)[0].state_dict() for name in names)
+    moved = 0.0
+    for name, tensor in grafted.items():
+        assert (tensor - (merged[name] + tuned[name] - start[name])).abs().max() < 1e-5
+        moved += float((tuned[name] - start[name]).abs().sum())
+    assert moved > 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ TOKENS_A_SECOND = 70
 class Entry:
     """One model of a study. step makes it; start is the label that it was made from; nominal is NaN off the path.
 
-    shots and seed are those of an adapted model.
+    shots and seed are those of an adapted model. parts are the steps that an arm of the orders merges, by role.
     """
 
     label: str
@@ -40,6 +40,7 @@ class Entry:
     merge: Merge | None = None
     shots: int = 0
     seed: int = 0
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ def build(study: Study, *, passed: bool = True) -> Built:
 
     Raises UsageError and BadInputError for data or models that are not there.
     """
-    entries = tuple(entry for entry in _entries(study) if passed or not entry.gated or entry.role == "merge")
+    entries = tuple(
+        entry for entry in _entries(study) if passed or not entry.gated or (entry.role == "merge" and not entry.parts)
+    )
     measured = [entry for entry in entries if passed or not entry.gated]
     quick = [*_texts(study), *_floors(study)]
     free = _measures(study, [entry for entry in measured if not entry.gated])
@@ -79,6 +82,8 @@ def _measures(study: Study, entries: list[Entry]) -> Iterator[Step]:
     for entry in entries:
         if entry.role == "adapted":
             yield _adaptation(study, entry)
+        if entry.parts and entry.merge is not None:
+            yield Step(entry.step, "merge", {"merge": entry.merge.model_dump(mode="json")}, entry.parts, 3)
         yield _evaluation(study, entry, evaluation_step(entry), entry.tasks)
 
 
@@ -97,9 +102,30 @@ def _entries(study: Study) -> Iterator[Entry]:
             label, how = study.adapt.label(start, shots, seed), f"{kind}, {shots} shots"
             gated = start not in study.ends
             yield Entry(label, "adapted", f"adapt {label}", how, math.nan, every, start, gated, shots=shots, seed=seed)
+    yield from _arms(study)
     if study.evaluation.replicate:
         step = _parent_step(study, GENERAL)
         yield Entry(REPLICATE, "replicate", step, "", math.nan, study.evaluation.replicate, GENERAL)
+
+
+def _arms(study: Study) -> Iterator[Entry]:
+    """Yield the models that were fine-tuned before they were merged."""
+    orders, adapt = study.orders, study.adapt
+    if orders is None or adapt is None:
+        return
+    every, merged = tuple(study.evaluation.tasks), f"merge {orders.merge.label}"
+    for arm, seed in product(orders.arms, adapt.seed):
+        tuned = {role: f"adapt {adapt.label(role, orders.shots, seed)}" for role in (GENERAL, CLINICAL)}
+        graft = Merge(method="task_arithmetic", weights=(1.0, 1.0))
+        parts, merge = {
+            "tune both": (tuned, orders.merge),
+            "tune general": ({GENERAL: tuned[GENERAL], CLINICAL: _parent_step(study, CLINICAL)}, orders.merge),
+            "graft": ({ANCESTOR: _parent_step(study, GENERAL), GENERAL: tuned[GENERAL], CLINICAL: merged}, graft),
+        }[arm]
+        label = adapt.label(orders.label(arm), orders.shots, seed)
+        how = f"{merge.method.replace('_', ' ')} after adaptation"
+        start = adapt.label(GENERAL, orders.shots, seed)
+        yield Entry(label, "merge", f"merge {label}", how, math.nan, every, start, True, merge, parts=parts)
 
 
 def _end(study: Study, role: Literal["general", "clinical"], nominal: float) -> Entry:

@@ -251,6 +251,31 @@ class Adapt(StrictModel):
         return f"{start}, {shots} shots" + (f", seed {seed}" if len(self.seed) > 1 else "")
 
 
+class Orders(StrictModel):
+    """Fine-tuning before merging, beside merging before fine-tuning, at one number of the shots and each of its seeds.
+
+    tune both: both parents are adapted, then merged. tune general: the adapted general parent is merged with the
+    clinical one as it is. graft: what the adaptation changed in the general parent is added to the merge.
+    """
+
+    shots: Count
+    at: Annotated[float, Field(ge=0, le=1)] = 0.5
+    arms: Annotated[tuple[Literal["tune both", "tune general", "graft"], ...], Field(min_length=1)] = (
+        "tune both",
+        "tune general",
+        "graft",
+    )
+
+    @property
+    def merge(self) -> Merge:
+        """The merge of two of the arms, and what the third grafts on."""
+        return Merge(method="linear", at=self.at)
+
+    def label(self, arm: str) -> str:
+        """Return what the arm is called in tables: "tune both, then linear 0.5", "graft on linear 0.5"."""
+        return f"{arm} on {self.merge.label}" if arm == "graft" else f"{arm}, then {self.merge.label}"
+
+
 class TaskRun(StrictModel):
     """How much of a task is run: the first n items (else all), another limit of new tokens, a file of prompts."""
 
@@ -333,6 +358,7 @@ class Study(StrictModel):
     merges: Annotated[tuple[Merge, ...], Field(min_length=1)]
     record_rounding: Literal["bfloat16", "float16"] | None = None
     adapt: Adapt | None = None
+    orders: Orders | None = None
     evaluation: Evaluation
     gate: GateRule
     margins: tuple[MarginEntry, ...]
@@ -378,11 +404,23 @@ class Study(StrictModel):
             for start in (self.adapt.starts if self.adapt else ())
             if start not in labels
         ]
+        if self.orders is not None:
+            problems += self._order_problems(self.orders, labels)
         rules = {"gate.instruction": self.gate.instruction, "gate.notes": self.gate.notes}
         rules |= {f"margins[{i}]": (margin.task, margin.metric) for i, margin in enumerate(self.margins)}
         for where, (task, _) in rules.items():
             if task not in self.evaluation.tasks:
                 problems.append(f"{where} needs the task '{task}' among evaluation.tasks")
+        return problems
+
+    def _order_problems(self, orders: Orders, labels: list[str]) -> list[str]:
+        if self.adapt is None or orders.shots not in self.adapt.shots:
+            return [f"orders.shots must be one of adapt.shots, got {orders.shots}"]
+        starts = [GENERAL, *([CLINICAL] if "tune both" in orders.arms else [])]
+        missing = [start for start in starts if start not in self.adapt.starts]
+        problems = [f"orders need {start} among adapt.starts" for start in missing]
+        if "graft" in orders.arms and orders.merge.label not in labels:
+            problems.append(f"orders graft on {orders.merge.label}, which must be one of the merges")
         return problems
 
 

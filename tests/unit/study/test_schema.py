@@ -34,7 +34,7 @@ def _load(folder: Path, changes: dict[str, Any], **options: Any) -> Study:
     return load_study(path, **options)
 
 
-@pytest.mark.parametrize("name", ["smollm2", "smollm2-mts"])
+@pytest.mark.parametrize("name", ["smollm2", "smollm2-mts", "mts-curves"])
 @pytest.mark.parametrize("full", [False, True])
 def test_the_ready_studies_load(name: str, full: bool) -> None:
     study = load_study(ROOT / "studies" / f"{name}.yaml", full=full)
@@ -135,3 +135,49 @@ def test_task_vectors_start_at_the_ancestor() -> None:
     assert merge.recipe(MODELS).inputs == ("A", "G", "C")
     assert (merge.label, merge.needs_ancestor) == ("task arithmetic", True)
     assert Merge(method="linear", at=0.5).needs_ancestor is False
+
+
+GRID = {
+    "task": "clinic_summary", "starts": ["general", "linear 0.5"],
+    "shots": [2, 4], "seed": [0, 1], "settings": TRAINING,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"adapt": GRID | {"shots": [2, 2]}}, "must not repeat"),
+        ({"adapt": GRID | {"seed": []}}, "at least 1"),
+        ({"adapt": GRID | {"steps": {3: 5}}}, "one of the shots"),
+        ({"adapt": GRID, "orders": {"shots": 3}}, "orders.shots"),
+        ({"orders": {"shots": 2}}, "orders.shots"),
+        ({"adapt": GRID, "orders": {"shots": 2}}, "orders need clinical"),
+        ({"adapt": GRID, "orders": {"shots": 2, "at": 0.25, "arms": ["graft"]}}, "orders graft on linear 0.25"),
+    ],
+)
+def test_a_grid_and_its_orders_must_fit(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        _load(tmp_path, changes)
+    assert told in str(caught.value)
+
+
+def test_a_grid_names_every_model_and_keeps_the_keys_of_a_single_one(tmp_path: Path) -> None:
+    from suture.study.build import build
+    from suture.testing.tiny import tiny_model
+
+    ancestor = {"ancestor": {"model": str(tiny_model(tmp_path / "ancestor"))}}
+    single = build(_load(tmp_path, ancestor | {"adapt": GRID | {"shots": 2, "seed": 0}}))
+    margin = {
+        "axis": "clinical", "task": "clinic_likelihood", "metric": "log_likelihood", "value": 1.0, "reason": "none",
+        "planning_sd": 1.0, "planning_source": "none",
+    }  # fmt: skip
+    grid = build(_load(tmp_path, ancestor | {"adapt": GRID | {"steps": {4: 9}}, "margins": [margin]}))
+    labels = [entry.label for entry in grid.entries if entry.role == "adapted"]
+    assert labels[:4] == [f"general, {shots} shots, seed {seed}" for shots in (2, 4) for seed in (0, 1)]
+    same = grid.graph["adapt general, 2 shots, seed 0"]
+    assert same.parameters == single.graph["adapt general, 2 shots"].parameters
+    assert set(same.parameters) == {"task", "shots", "seed", "settings"}
+    other = grid.graph["adapt general, 4 shots, seed 1"].parameters
+    assert (other["settings"]["steps"], other["settings"]["seed"], other["seed"]) == (9, 1, 1)
+    assert "curves" in grid.graph.steps
+    assert "curves" not in single.graph.steps
