@@ -1,7 +1,7 @@
 """Compares searches in four dimensions with CMA-ES on surfaces that were measured on real models; prints one table.
 
-    python benchmarks/search_layers.py record SPACE.yaml --out DIR [--points 40]     reads a design of points; resumable
-    python benchmarks/search_layers.py replay DIR/design.npz [--runs 200] [--seed 0]
+python benchmarks/search_layers.py record SPACE.yaml --out DIR [--points 40]     reads a design of points; resumable
+python benchmarks/search_layers.py replay DIR/design.npz [--runs 200] [--seed 0]
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ def record(space: Path, out: Path, count: int) -> Path:
     asked = load_space(space)
     axes = dimensions(asked)
     drawn = qmc.Sobol(len(axes), seed=asked.seed).random(64)[:count]
-    places = np.array([[axis.low + u * (axis.high - axis.low) for axis, u in zip(axes, row, strict=True)] for row in drawn])
+    places = np.array(
+        [[axis.low + u * (axis.high - axis.low) for axis, u in zip(axes, row, strict=True)] for row in drawn]
+    )
     # the ancestor, both halves, the middle and both whole task vectors are read too
     places = np.vstack([np.full(len(axes), 0.5), np.full(len(axes), 1.0), places]).round(6)
-    points = [{METHOD: asked.methods[0], **{a.name: float(x) for a, x in zip(axes, row, strict=True)}} for row in places]
+    points = [
+        {METHOD: asked.methods[0], **{a.name: float(x) for a, x in zip(axes, row, strict=True)}} for row in places
+    ]
     parts, parents = measured(asked), weights(asked)
     recipes = {digest_of(recipe, parents): recipe for recipe in (recipe_of(asked, point) for point in points)}
     found = Probe(Kept(out / "candidates")).scores(recipes, [(one, one.dev) for one in parts], "design")

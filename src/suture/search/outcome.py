@@ -188,6 +188,7 @@ def _objective(one: Measured, unit: float) -> dict[str, Any]:
         "dev_items": len(one.dev),
         "dev_clusters": len(set(one.dev_clusters)),
         "test_items": len(one.test),
+        "test_items_left_out": one.left_out,
     }
 
 

@@ -121,7 +121,8 @@ class Space(StrictModel):
     """A search. candidates: recipes tried at most. items: read at most on the development split, as a share of all
     (candidate, item) pairs or as a number; null: only the confidence decides. dev: share of the clusters of items that
     are for development. goal: "best" races for the best weighted sum, "front" keeps all that nothing dominates.
-    finalists: measured on the test split. batches: rounds in which the sampler learns from what was measured.
+    finalists: measured on the test split. batches: rounds in which the sampler learns from what was measured. leakage:
+    what is done where a file of test items shares eight words in a row with development items.
     """
 
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -139,6 +140,7 @@ class Space(StrictModel):
     finalists: Count = 3
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: str | None = None
+    leakage: Literal["refuse", "leave-out", "allow"] = "refuse"
 
     @property
     def digest(self) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
+from suture.data.leakage import shared_ngrams
 from suture.data.records import digest_items
 from suture.errors import Problem, UsageError, refuse
 from suture.search.race import FEWEST_CLUSTERS
@@ -21,15 +22,21 @@ from suture.search.space import Goal, Space
 from suture.study.texts import own_workload
 from suture.tasks.task import Task
 
+WORDS, SHOWN = 8, 5
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One objective with its items; `dev` stands in the order in which items are read."""
+    """One objective with its items; `dev` stands in the order in which items are read.
+
+    left_out: test items that are not there because they share words with development items.
+    """
 
     goal: Goal
     task: Task
     dev: tuple[Any, ...]
     test: tuple[Any, ...]
+    left_out: int = 0
 
     @property
     def dev_clusters(self) -> tuple[str, ...]:
@@ -49,8 +56,7 @@ def cluster_of(item: Any) -> str:
 
 def measured(space: Space) -> tuple[Measured, ...]:
     """Read and divide the items of all objectives. Raises UsageError for splits that are too small or that overlap."""
-    found = tuple(_measured(space, goal) for goal in space.objectives)
-    problems = []
+    found, problems = without_leaks(space, [_measured(space, goal) for goal in space.objectives])
     for one in found:
         for name, items in (("development", one.dev), ("test", one.test)):
             clusters = len({cluster_of(item) for item in items})
@@ -66,6 +72,44 @@ def measured(space: Space) -> tuple[Measured, ...]:
             problems.append(Problem(must, f"{len(shared)} shared", f"objectives, {one.goal.name}"))
     refuse(UsageError, problems)
     return found
+
+
+def without_leaks(space: Space, found: Sequence[Measured]) -> tuple[tuple[Measured, ...], list[Problem]]:
+    """Return the objectives without test items that share eight words in a row with any development item; problems.
+
+    Where the search divides one set, such items are left out of the test and counted. A file of test items is the
+    user's word, so there they are a problem, unless the space says `leakage: leave-out`. Built-in items of the synthetic
+    clinic and the contrast pairs are made of the same sentences by design, and are not asked.
+    """
+    if space.leakage == "allow":
+        return tuple(found), []
+    learnt = [text_of(item) for one in found if not _templated(one.goal) for item in one.dev]
+    kept, problems = [], []
+    for one in found:
+        asked = [] if _templated(one.goal) else [text_of(item) for item in one.test]
+        shared = {j for _, j in shared_ngrams(learnt, asked, WORDS)}
+        if shared and one.goal.test_items is not None and space.leakage == "refuse":
+            must = f"No test item may share {WORDS} words in a row with a development item."
+            named = ", ".join([one.test[j].id for j in sorted(shared)][:SHOWN]) + (
+                ", ..." if len(shared) > SHOWN else ""
+            )
+            do = "Write 'leakage: leave-out' to test on the others, or 'leakage: allow' knowingly."
+            got = f"{len(shared)} of {len(one.test)} that do: {named}"
+            problems.append(Problem(must, got, f"objectives, {one.goal.name}", do))
+        clear = tuple(item for j, item in enumerate(one.test) if j not in shared)
+        kept.append(replace(one, test=clear, left_out=len(shared)))
+    return tuple(kept), problems
+
+
+def text_of(item: Any) -> str:
+    """Return all words of an item: what is asked and what is answered."""
+    names = ("context", "input", "question", "prompt", "prompt_a", "prompt_b", "target", "response_a", "response_b")
+    parts = [str(getattr(item, name, "")) for name in names]
+    return "\n".join([*parts, *getattr(item, "options", ())])
+
+
+def _templated(goal: Goal) -> bool:
+    return goal.items is None and not goal.task.startswith("mts_")
 
 
 def split_digest(found: Sequence[Measured], *, test: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 from pathlib import Path
@@ -12,9 +13,17 @@ import yaml
 
 from suture.audit import OPENED, AuditLog
 from suture.data.records import Record, write_items
-from suture.errors import IncompatibleError, IntegrityError, NumericError, Problem, SutureError, UsageError
+from suture.errors import (
+    IncompatibleError,
+    IntegrityError,
+    NumericError,
+    Problem,
+    ResourceError,
+    SutureError,
+    UsageError,
+)
 from suture.recipe import load_recipe
-from suture.search import probe, run
+from suture.search import probe, run, splits
 from suture.search.run import search
 from suture.search.space import Space, load_space
 from suture.testing.tiny import tiny_model
@@ -256,6 +265,62 @@ def test_two_objectives_make_a_front(given: dict[str, Path], tmp_path: Path) -> 
     found = search(space(given, tmp_path, objectives=objectives, goal="front"), tmp_path / "out", test=False)
     assert {candidate["state"] for candidate in found["candidates"]} == {"left"}
     assert len(found["front"]) == 5
+
+
+SENTENCE = f"The {SECRET} was seen twice by the doctor on call last night"
+
+
+def records(path: Path, name: str, repeated: int) -> str:
+    """Write twelve records, `repeated` of which share more than eight words with all others that do."""
+    texts = [f"{SENTENCE}, {k}." if k < repeated else f"{name} {k}." for k in range(12)]
+    found = [Record(f"{name}{k}", name, f"{name}{k}", "note", "", t, "test", "Apache-2.0") for k, t in enumerate(texts)]
+    write_items(path, found)
+    return str(path)
+
+
+def test_words_that_two_files_share_are_refused_or_left_out(given: dict[str, Path], tmp_path: Path) -> None:
+    dev, test = records(tmp_path / "dev.jsonl", "dev", 2), records(tmp_path / "test.jsonl", "test", 3)
+    goal = [{"task": "clinic_likelihood", "items": dev, "test_items": test}]
+    with pytest.raises(UsageError, match="3 of 12 that do: test0, test1, test2") as refused:
+        splits.measured(space(given, tmp_path, objectives=goal))
+    assert SECRET not in str(refused.value)
+    for leakage, left_out in (("leave-out", 3), ("allow", 0)):
+        (found,) = splits.measured(space(given, tmp_path, objectives=goal, leakage=leakage))
+        assert (len(found.test), found.left_out) == (12 - left_out, left_out)
+
+
+def test_words_that_a_divided_set_shares_leave_the_test(given: dict[str, Path], tmp_path: Path) -> None:
+    goal = [{"task": "clinic_likelihood", "items": records(tmp_path / "all.jsonl", "all", 3)}]
+    (whole,) = splits.measured(space(given, tmp_path, objectives=goal, leakage="allow"))
+    (found,) = splits.measured(space(given, tmp_path, objectives=goal))
+    learnt = any(SENTENCE in item.target for item in found.dev)
+    asked = [item for item in whole.test if SENTENCE in item.target]
+    assert learnt
+    assert asked
+    assert found.left_out == len(asked)
+    assert not [item for item in found.test if SENTENCE in item.target]
+
+
+def test_a_full_disk_is_named_and_what_was_read_is_kept(
+    given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, write = [], probe.write_private
+
+    def full(path: Path, text: str) -> None:
+        if len(written) > 6:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+        write(path, text)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(probe, "write_private", full)
+        with pytest.raises(ResourceError, match="run it again"):
+            search(space(given, tmp_path), out)
+    assert all(path.exists() for path in written)
+    resumed, whole = search(space(given, tmp_path), out), search(space(given, tmp_path), tmp_path / "whole")
+    assert resumed["recommended"] == whole["recommended"]
+    assert resumed["items_read"] == whole["items_read"]
 
 
 def _worker(path: str, out: str) -> None:
