@@ -78,8 +78,8 @@ def without_leaks(space: Space, found: Sequence[Measured]) -> tuple[tuple[Measur
     """Return the objectives without test items that share eight words in a row with any development item; problems.
 
     Where the search divides one set, such items are left out of the test and counted. A file of test items is the
-    user's word, so there they are a problem, unless the space says `leakage: leave-out`. Built-in items of the synthetic
-    clinic and the contrast pairs are made of the same sentences by design, and are not asked.
+    user's word, so there they are a problem, unless the space says `leakage: leave-out`. Built-in items of the
+    synthetic clinic and contrast pairs are made of the same sentences by design, and are not asked.
     """
     if space.leakage == "allow":
         return tuple(found), []

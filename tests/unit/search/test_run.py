@@ -270,9 +270,9 @@ def test_two_objectives_make_a_front(given: dict[str, Path], tmp_path: Path) -> 
 SENTENCE = f"The {SECRET} was seen twice by the doctor on call last night"
 
 
-def records(path: Path, name: str, repeated: int) -> str:
-    """Write twelve records, `repeated` of which share more than eight words with all others that do."""
-    texts = [f"{SENTENCE}, {k}." if k < repeated else f"{name} {k}." for k in range(12)]
+def records(path: Path, name: str, repeated: int, count: int = 12) -> str:
+    """Write records, `repeated` of which share more than eight words with all others that do."""
+    texts = [f"{SENTENCE}, {k}." if k < repeated else f"{name} {k}." for k in range(count)]
     found = [Record(f"{name}{k}", name, f"{name}{k}", "note", "", t, "test", "Apache-2.0") for k, t in enumerate(texts)]
     write_items(path, found)
     return str(path)
@@ -290,7 +290,7 @@ def test_words_that_two_files_share_are_refused_or_left_out(given: dict[str, Pat
 
 
 def test_words_that_a_divided_set_shares_leave_the_test(given: dict[str, Path], tmp_path: Path) -> None:
-    goal = [{"task": "clinic_likelihood", "items": records(tmp_path / "all.jsonl", "all", 3)}]
+    goal = [{"task": "clinic_likelihood", "items": records(tmp_path / "all.jsonl", "all", 8, 40)}]
     (whole,) = splits.measured(space(given, tmp_path, objectives=goal, leakage="allow"))
     (found,) = splits.measured(space(given, tmp_path, objectives=goal))
     learnt = any(SENTENCE in item.target for item in found.dev)
