@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suture.adapt.shots import draw_shots
+from suture.data.catalog import get_source
+from suture.data.documents import of_section
 from suture.data.leakage import shared_ngrams
+from suture.data.prepare import load, problems_of
 from suture.data.records import Record, read_items
 from suture.data.tables import read_rows, tidy
 from suture.errors import BadInputError, Problem, UsageError
-from suture.tasks.own import read_lesson
+from suture.tasks import own
 from suture.tasks.registry import TASKS, get_task
+from suture.tasks.suites import SUITE_TASKS, user_turn
+from suture.tasks.task import Task
 
 SEED, ENCOUNTERS, TESTED = 1, 240, 64  # of the synthetic clinic, as in the embedded study
 N = 8
@@ -35,14 +39,17 @@ class Lesson:
 
 
 def lesson_of(task: str, data: Path | None, *, split: str = "train") -> Lesson:
-    """Return the lesson of a built-in task that writes, or of a task file of one's own (.yaml).
+    """Return the lesson of a task that writes: a built-in one, a suite's, or a task file of one's own (.yaml).
 
-    data: for mts_section the folder of MTS-Dialog; for a built-in task a file of records may stand instead. split: of
-    a task file's rows, those to learn from. Raises UsageError for a task without a lesson, BadInputError for its data.
+    data: for mts_section the folder of MTS-Dialog, for a suite's task that of all data sets; for a built-in task a file
+    of records may stand instead. split: of a task file or a data set, what to learn from. Raises UsageError for a task
+    without a lesson, BadInputError for its data.
     """
     if task.endswith((".yaml", ".yml")):
         return _own(Path(task), split)
     found = get_task(task)
+    if task in SUITE_TASKS and task not in TASKS:
+        return suite_lesson(found, data, split=split)
     if task not in TASKS or found.kind != "generation":
         writing = [name for name, known in TASKS.items() if known.kind == "generation"]
         must = f"The task must be one of {', '.join(writing)}, or a task file of your own (.yaml)."
@@ -137,8 +144,19 @@ def _file(data: Path | None) -> Path | None:
 
 
 def _own(path: Path, split: str) -> Lesson:
-    prompt, learnt, tested = read_lesson(path, split)
-    if not set(re.findall(r"\{[{%]\s*(\w+)", prompt)) <= {"input"} or "{%" in prompt:
-        must = "A task file that is learnt from may use {{input}} alone in its prompt."
-        raise UsageError(Problem(must, "other fields too", f"{path}, prompt"))
-    return Lesson(learnt, re.sub(r"\{+\s*input\s*\}+", "{input}", prompt), tested)
+    keys = own.load_own_task(path)
+    learnt, tested = own.lesson_of(keys, split, str(path))
+    return Lesson(learnt, user_turn(own.task_of(keys)), tested)
+
+
+def suite_lesson(task: Task, data: Path | None, *, split: str = "train") -> Lesson:
+    """Return the lesson of a suite's task: `split` of its data set below `data`. Raises as `lesson_of` does."""
+    source = get_source(task.dataset)
+    if source.kind is not Record or split not in source.splits:
+        must = f"{task.name} must have written answers and the split '{split}' to learn from."
+        raise UsageError(Problem(must, f"splits: {', '.join(source.splits)}", do="Give --data with records instead."))
+    if data is None or (missing := problems_of(task.dataset, data)):
+        raise BadInputError(*(missing if data else problems_of(task.dataset, None)))
+    learnt, tested = (of_section(load(task.dataset, data, part), task.section) for part in (split, source.test))
+    records = [[item for item in items if isinstance(item, Record)] for items in (learnt, tested)]
+    return Lesson(records[0], user_turn(task), records[1])

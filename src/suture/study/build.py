@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from suture.study.graph import Graph, Step
-from suture.study.schema import ANCESTOR, CLINICAL, GENERAL, LESSONS, SOURCES, Merge, Parent, Study, Training
+from suture.study.schema import Study
 from suture.study.scores import ANSWERS, EVALUATION, REPLICATE
-from suture.study.texts import LESSON, TEST, digest_files, expand, mts_files
+from suture.study.sections import ANCESTOR, CLINICAL, GENERAL, Adapt, Control, Merge, Parent, Training
+from suture.study.tasks import LESSON, LESSONS, TEST, is_suite, lesson_step, source_step
+from suture.study.texts import data_files, digest_files, expand, mts_files
+from suture.tasks.task import Task
 
 Role = Literal["ancestor", "general", "clinical", "merge", "adapted", "replicate"]
 ROUNDINGS = ("stochastic", "nearest")
 CURVES = "curves"
 # Seconds on one core at 135 million parameters, which serve to order the steps and nothing else.
 SECONDS = {"ifeval": 4.0, "contrast": 0.3, "choice": 0.8, "generation": 3.0, "likelihood": 0.8, "drift": 1.0}
+SECONDS_A_TOKEN = 0.04  # of a harness task's answer
 TOKENS_A_SECOND = 70
 
 
@@ -26,7 +30,8 @@ TOKENS_A_SECOND = 70
 class Entry:
     """One model of a study. step makes it; start is the label that it was made from; nominal is NaN off the path.
 
-    shots and seed are those of an adapted model. parts are the steps that an arm of the orders merges, by role.
+    shots and seed are those of a model adapted as `adapt` says. parts are the steps that an arm of the orders merges,
+    by role.
     """
 
     label: str
@@ -40,6 +45,7 @@ class Entry:
     merge: Merge | None = None
     shots: int = 0
     seed: int = 0
+    adapt: Adapt | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -80,8 +86,8 @@ def build(study: Study, *, passed: bool = True) -> Built:
 def _measures(study: Study, entries: list[Entry]) -> Iterator[Step]:
     """Yield the steps that adapt and evaluate `entries`."""
     for entry in entries:
-        if entry.role == "adapted":
-            yield _adaptation(study, entry)
+        if entry.adapt is not None:
+            yield _adaptation(study, entry, entry.adapt)
         if entry.parts and entry.merge is not None:
             yield Step(entry.step, "merge", {"merge": entry.merge.model_dump(mode="json")}, entry.parts, 3)
         yield _evaluation(study, entry, evaluation_step(entry), entry.tasks)
@@ -89,43 +95,58 @@ def _measures(study: Study, entries: list[Entry]) -> Iterator[Step]:
 
 def _entries(study: Study) -> Iterator[Entry]:
     every = tuple(study.evaluation.tasks)
-    if study.evaluation.ancestor:
-        yield Entry(ANCESTOR, "ancestor", ANCESTOR, "", math.nan, study.evaluation.ancestor)
+    starts = [start for adapt in study.adapt for start in adapt.starts]
+    if study.evaluation.ancestor or ANCESTOR in starts:
+        asked = every if ANCESTOR in starts else study.evaluation.ancestor
+        yield Entry(ANCESTOR, "ancestor", ANCESTOR, "", math.nan, asked)
     yield _end(study, GENERAL, 0.0)
     for merge in study.merges:
         step, nominal = f"merge {merge.label}", math.nan if merge.at is None else merge.at
         yield Entry(merge.label, "merge", step, merge.method, nominal, every, gated=True, merge=merge)
     yield _end(study, CLINICAL, 1.0)
-    if study.adapt is not None:
-        kind = "LoRA" if study.adapt.settings.lora_rank else "supervised"
-        for start, shots, seed in product(study.adapt.starts, study.adapt.shots, study.adapt.seed):
-            label, how = study.adapt.label(start, shots, seed), f"{kind}, {shots} shots"
-            gated = start not in study.ends
-            yield Entry(label, "adapted", f"adapt {label}", how, math.nan, every, start, gated, shots=shots, seed=seed)
+    for name, control in study.controls.items():
+        yield Entry(name, "adapted", name, _how(control), math.nan, every, control.of)
+    for adapt in study.adapt:
+        yield from _adapted(study, adapt)
     yield from _arms(study)
     if study.evaluation.replicate:
         step = _parent_step(study, GENERAL)
         yield Entry(REPLICATE, "replicate", step, "", math.nan, study.evaluation.replicate, GENERAL)
 
 
+def _adapted(study: Study, adapt: Adapt) -> Iterator[Entry]:
+    kind, asked, called = "LoRA" if adapt.settings.lora_rank else "supervised", study.asked(adapt), study.called(adapt)
+    for start, shots, seed in product(adapt.starts, adapt.shots, adapt.seed):
+        label, how = adapt.label(start, shots, seed, called), f"{kind}, {shots} shots"
+        gated = start in [merge.label for merge in study.merges]
+        step = f"adapt {label}"
+        yield Entry(
+            label, "adapted", step, how, math.nan, asked, start, gated, shots=shots, seed=seed, adapt=adapt
+        )  # fmt: skip
+
+
 def _arms(study: Study) -> Iterator[Entry]:
     """Yield the models that were fine-tuned before they were merged."""
-    orders, adapt = study.orders, study.adapt
-    if orders is None or adapt is None:
+    orders = study.orders
+    if orders is None or not study.adapt:
         return
-    every, merged = tuple(study.evaluation.tasks), f"merge {orders.merge.label}"
+    adapt, merged = study.adapt[0], f"merge {orders.merge.label}"
+    asked, called = study.asked(adapt), study.called(adapt)
     for arm, seed in product(orders.arms, adapt.seed):
-        tuned = {role: f"adapt {adapt.label(role, orders.shots, seed)}" for role in (GENERAL, CLINICAL)}
+        tuned = {role: f"adapt {adapt.label(role, orders.shots, seed, called)}" for role in (GENERAL, CLINICAL)}
         graft = Merge(method="task_arithmetic", weights=(1.0, 1.0))
+        half = Merge(method="linear", at=0.5)
         parts, merge = {
             "tune both": (tuned, orders.merge),
             "tune general": ({GENERAL: tuned[GENERAL], CLINICAL: _parent_step(study, CLINICAL)}, orders.merge),
             "graft": ({ANCESTOR: _parent_step(study, GENERAL), GENERAL: tuned[GENERAL], CLINICAL: merged}, graft),
+            "halve": ({GENERAL: _parent_step(study, GENERAL), CLINICAL: tuned[GENERAL]}, half),
         }[arm]
-        label = adapt.label(orders.label(arm), orders.shots, seed)
+        label = adapt.label(orders.label(arm), orders.shots, seed, called)
         how = f"{merge.method.replace('_', ' ')} after adaptation"
-        start = adapt.label(GENERAL, orders.shots, seed)
-        yield Entry(label, "merge", f"merge {label}", how, math.nan, every, start, True, merge, parts=parts)
+        start = adapt.label(GENERAL, orders.shots, seed, called)
+        gated = arm != "halve"
+        yield Entry(label, "merge", f"merge {label}", how, math.nan, asked, start, gated, merge, parts=parts)
 
 
 def _end(study: Study, role: Literal["general", "clinical"], nominal: float) -> Entry:
@@ -152,12 +173,44 @@ def _texts(study: Study) -> Iterator[Step]:
         about = {"files": [str(path) for path in files], "fields": list(data.texts.fields)}
         there = [path for path in files if path.is_file()]  # the step says which are not
         yield Step("texts lesson", "texts", about | {"digest": digest_files(there)})
+    yield from _items(study)
     tasks = study.evaluation.tasks
     if "ifeval" in tasks:
         yield Step("prompts", "prompts", {"n": tasks["ifeval"].n, **_prompts(tasks["ifeval"].path)})
     if "drift" in tasks:
         turns = sorted({source_step(name) for name in tasks if name in ("contrast", "clinic_summary", "mts_section")})
         yield Step("drift records", "drift", {"n": tasks["drift"].n}, {name: name for name in turns})
+
+
+def _items(study: Study) -> Iterator[Step]:
+    """Yield the steps that write items of suites' tasks and of one's own, and what is learnt of them."""
+    asked, learnt = list(study.evaluation.tasks), [adapt.task for adapt in study.adapt]
+    own = {keys.name: keys for keys in study.tasks}
+    for name in dict.fromkeys([*asked, *learnt]):
+        if name in own:
+            data = Path(own[name].data)
+            about: dict[str, Any] = {"task": own[name].model_dump(mode="json"), "files": data_files([data])}
+        elif is_suite(name):
+            folder = Path(expand(study.data.folder or "", "data.folder"))
+            about = {"task": name, "folder": str(folder), "files": _dataset(study.known[name], folder)}
+        else:
+            continue
+        kind, run = "own_task" if name in own else "suite_task", study.evaluation.tasks.get(name)
+        if name in asked:
+            yield Step(source_step(name), kind, {**about, "part": TEST, "n": run.n if run else None})
+        if name in learnt:
+            yield Step(lesson_step(name), kind, {**about, "part": LESSON})
+
+
+def _dataset(task: Task, folder: Path) -> dict[str, list[int]]:
+    """Return what changes when a data set does: names, sizes and times of its files."""
+    from suture.data.catalog import get_source
+    from suture.data.prepare import INDEX, is_prepared
+    from suture.data.source import find
+
+    if is_prepared(folder):
+        return data_files([folder / INDEX, *folder.glob(f"{task.dataset}.*")])
+    return data_files(list(find(get_source(task.dataset), folder).files.values()) if folder.is_dir() else [])
 
 
 def _prompts(path: str | None) -> dict[str, str]:
@@ -170,7 +223,7 @@ def _prompts(path: str | None) -> dict[str, str]:
 def _floors(study: Study) -> Iterator[Step]:
     tasks = {name: run for name, run in _runs(study).items() if name != "drift"}
     inputs = {run["source"]: run["source"] for run in tasks.values()}
-    lessons = {name: f"{SOURCES[name]} {LESSON}" for name in ("clinic_summary", "mts_section") if name in tasks}
+    lessons = {name: lesson_step(name) for name in ("clinic_summary", "mts_section") if name in tasks}
     yield Step("floors", "floors", {"tasks": tasks}, inputs | {f"lesson: {n}": s for n, s in lessons.items()}, 20)
 
 
@@ -187,8 +240,13 @@ def _models(study: Study) -> Iterator[Step]:
             yield Step(role, "reference", signature(parent.model))
         if parent.learn is not None and parent.settings is not None:
             lesson = f"{LESSONS[parent.learn]} {LESSON}"
-            parameters = {"learn": parent.learn, "settings": parent.settings.model_dump()}
+            parameters = {"learn": parent.learn, "settings": parent.settings.written()}
             yield Step(role, "train", parameters, {"start": ANCESTOR, "lesson": lesson}, _training(parent.settings))
+    for name, control in study.controls.items():
+        lesson = f"{LESSONS[control.learn]} {LESSON}"
+        start = ANCESTOR if control.of == ANCESTOR else _parent_step(study, control.of)
+        parameters = {"learn": control.learn, "settings": control.settings.written()}
+        yield Step(name, "train", parameters, {"start": start, "lesson": lesson}, _training(control.settings))
     for merge in study.merges:
         inputs = _ends(study, merge)
         about = merge.model_dump(mode="json")
@@ -201,7 +259,7 @@ def _models(study: Study) -> Iterator[Step]:
 
 def _parent_answers(study: Study) -> Iterator[Step]:
     if "drift" in study.evaluation.tasks:
-        tokens = study.evaluation.task("drift").max_new_tokens
+        tokens = study.task("drift").max_new_tokens
         for role in study.ends:
             inputs = {"model": _parent_step(study, role), "drift": "drift records"}
             yield Step(f"answers {role}", "answers", {"new_tokens": tokens}, inputs, 20)
@@ -226,23 +284,34 @@ def _comparison(study: Study, entries: Sequence[Entry]) -> Step:
 
 
 def _curves(study: Study, entries: Sequence[Entry]) -> Iterator[Step]:
-    """Yield the step of the learning curves, where there is more than one number of shots and a margin."""
-    if study.adapt is None or len(study.adapt.shots) == 1 or not study.margins:
-        return
-    starts = study.adapt.starts
-    drawn = [entry for entry in entries if entry.role == "adapted" or entry.label in starts]
-    models = [
-        {"label": e.label, "start": e.start if e.shots else e.label, "shots": e.shots, "seed": e.seed} for e in drawn
-    ]
-    present = {model["start"] for model in models if model["shots"]}
-    rivals = [start for start in starts if start in study.ends and start in present]
-    about = {
-        "models": models,
-        "measures": [{"task": m.task, "metric": m.metric, "margin": m.value} for m in study.margins],
-        "merged": [start for start in starts if start not in study.ends and start in present] if rivals else [],
-        "rivals": rivals,
-    }
-    yield Step(CURVES, "curves", about, {EVALUATION + e.label: evaluation_step(e) for e in drawn}, 5)
+    """Yield a step of learning curves for each task adapted to at several numbers of shots, where there is a margin."""
+    for adapt in study.adapt:
+        if adapt.name or len(adapt.shots) == 1 or not study.margins:
+            continue
+        drawn = [e for e in entries if e.adapt is adapt or (e.label in adapt.starts and e.adapt is None)]
+        models = [
+            {"label": e.label, "start": e.start if e.shots else e.label, "shots": e.shots, "seed": e.seed}
+            for e in drawn
+        ]
+        present = {model["start"] for model in models if model["shots"]}
+        rivals = [start for start in adapt.starts if start in study.ends and start in present]
+        merged = [merge.label for merge in study.merges if merge.label in present]
+        asked = study.asked(adapt)
+        about = {
+            "models": models,
+            "measures": [
+                {"task": m.task, "metric": m.metric, "margin": m.value} for m in study.margins if m.task in asked
+            ],
+            "merged": merged if rivals else [],
+            "rivals": rivals,
+        }
+        inputs = {EVALUATION + e.label: evaluation_step(e) for e in drawn}
+        yield Step(curves_step(study, adapt), "curves", about, inputs, 5)
+
+
+def curves_step(study: Study, adapt: Adapt) -> str:
+    """Return the name of the step that draws the learning curves of an adaptation."""
+    return " ".join(part for part in (CURVES, study.called(adapt)) if part)
 
 
 def evaluation_step(entry: Entry) -> str:
@@ -261,8 +330,15 @@ def _evaluation(study: Study, entry: Entry, name: str, tasks: tuple[str, ...]) -
     if "drift" in runs:
         inputs |= {ANSWERS + role: f"answers {role}" for role in study.ends}
     about = {"tasks": runs, "replicate": entry.role == "replicate", "batch_size": study.evaluation.batch_size}
-    cost = sum((run["n"] or 200) * SECONDS.get(study.evaluation.task(task).kind, 1.0) for task, run in runs.items())
+    cost = sum((run["n"] or 200) * _seconds(study.task(task)) for task, run in runs.items())
     return Step(name, "evaluate", about, inputs, cost)
+
+
+def _seconds(task: Task) -> float:
+    """Return the core seconds of one item."""
+    if task.kind == "harness":
+        return SECONDS_A_TOKEN * task.max_new_tokens or SECONDS["choice"]
+    return SECONDS.get(task.kind, 1.0)
 
 
 def _runs(study: Study) -> dict[str, dict[str, Any]]:
@@ -271,30 +347,26 @@ def _runs(study: Study) -> dict[str, dict[str, Any]]:
     return {name: {"n": run.n, "new_tokens": run.new_tokens, "source": source_step(name)} for name, run in runs}
 
 
-def source_step(task: str) -> str:
-    """Return the name of the step that writes a task's items."""
-    return {"ifeval": "prompts", "drift": "drift records"}.get(task) or f"{SOURCES[task]} {TEST}"
-
-
 def _ends(study: Study, merge: Merge) -> dict[str, str]:
     ends = {role: _parent_step(study, role) for role in study.ends}
     return ends | ({ANCESTOR: ANCESTOR} if merge.needs_ancestor else {})
 
 
-def _adaptation(study: Study, entry: Entry) -> Step:
-    assert study.adapt is not None
-    settings = study.adapt.training(entry.shots, entry.seed)
-    about = {
-        "task": study.adapt.task,
-        "shots": entry.shots,
-        "seed": entry.seed,
-        "settings": settings.model_dump(mode="json"),
-    }
-    inputs = {
-        "start": _parent_step(study, entry.start) if entry.start in study.ends else f"merge {entry.start}",
-        "lesson": f"{SOURCES[study.adapt.task]} {LESSON}",
-    }
+def _adaptation(study: Study, entry: Entry, adapt: Adapt) -> Step:
+    settings = adapt.training(entry.shots, entry.seed)
+    about = {"task": adapt.task, "shots": entry.shots, "seed": entry.seed, "settings": settings.written()}
+    inputs = {"start": _start_step(study, entry.start), "lesson": lesson_step(adapt.task)}
+    if adapt.replay:
+        about |= {"replay": adapt.replay}
+        inputs |= {"replay": f"instructions {LESSON}"}
     return Step(entry.step, "adapt", about, inputs, _training(settings))
+
+
+def _start_step(study: Study, start: str) -> str:
+    """Return the step that makes what an adaptation starts from: a parent, the ancestor, a control, or a merge."""
+    if start in study.ends:
+        return _parent_step(study, start)
+    return start if start == ANCESTOR or start in study.controls else f"merge {start}"
 
 
 def _parent_step(study: Study, role: str) -> str:
@@ -302,7 +374,7 @@ def _parent_step(study: Study, role: str) -> str:
     return ANCESTOR if parent.learn is None and parent.model is None else role
 
 
-def _how(parent: Parent) -> str:
+def _how(parent: Parent | Control) -> str:
     if parent.learn is None:
         return ""
     return "continued pre-training" if parent.learn in ("notes", "texts") else "supervised fine-tuning"

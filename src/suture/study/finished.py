@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from suture.compare.gate import Gate
-from suture.compare.parity import read_curves
+from suture.compare.parity import MetricCurves, curves_text, read_curves
 from suture.compare.verdicts import Comparison
 from suture.report.data import AnswerSet, ModelCard, PathPoint, Provenance, RealisedRow, ReportData
 from suture.study.answers import answer_sets
-from suture.study.build import CURVES, ROUNDINGS, Built, Entry, evaluation_step, rounding_step, source_step
+from suture.study.build import ROUNDINGS, Built, Entry, curves_step, evaluation_step, rounding_step
 from suture.study.models import weights_of
-from suture.study.schema import ANCESTOR, CLINICAL, GENERAL, Study
+from suture.study.schema import Study
 from suture.study.scores import floor_folders, read_compared, read_gate
+from suture.study.sections import ANCESTOR, CLINICAL, GENERAL
 from suture.study.store import Done, Store
-from suture.tasks.registry import get_task
+from suture.study.tasks import source_step
 
 if TYPE_CHECKING:
     from suture.compare.power import PlanningRow
@@ -55,14 +55,9 @@ class Finished:
 
 def planned(done: Finished) -> ReportData:
     """Return a report of nothing but the plan: what each axis can show at this n. Needs the planning steps only."""
+    from suture.report.bare import bare_report
+
     return replace(bare_report(done.study.title, NO_COMPARISON), planning=_planning(done))
-
-
-def bare_report(title: str, comparison: Comparison) -> ReportData:
-    """Return a report of a comparison alone, for tables."""
-    gate, nothing = Gate(False, (), "not asked"), Provenance("", "", {}, {}, ())
-    axes = {score.task: get_task(score.task).axis for score in comparison.scores}
-    return ReportData(title, False, (), (), (), comparison, axes, (), (), gate, (), nothing)
 
 
 def reported(done: Finished) -> ReportData:
@@ -78,7 +73,7 @@ def reported(done: Finished) -> ReportData:
         models=cards,
         path=_path(cards, comparison),
         comparison=comparison,
-        task_axes={name: get_task(name).axis for name in done.study.evaluation.tasks},
+        task_axes={name: done.study.known[name].axis for name in done.study.evaluation.tasks},
         planning=_planning(done),
         answers=tuple(_answers(done)),
         gate=read_gate(done.folder("gate")),
@@ -86,7 +81,7 @@ def reported(done: Finished) -> ReportData:
         provenance=_provenance(done),
         replicates=replicates,
         floors=tuple(every_floor(floor_folders(done.folder("floors")))),
-        curves=read_curves(done.folder(CURVES) / CURVES_FILE) if CURVES in done.found else (),
+        curves=tuple(_curves(done)),
     )
 
 
@@ -100,13 +95,22 @@ def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Pat
     write_report(report, data, text=text)
     write_private(comparison, (done.folder("compare") / "comparison.json").read_text(encoding="utf-8"))
     if data.curves:
-        write_private(root / CURVES_FILE, (done.folder(CURVES) / CURVES_FILE).read_text(encoding="utf-8"))
+        write_private(root / CURVES_FILE, curves_text(data.curves))
     (root / "models").mkdir(exist_ok=True)
     for entry in done.built.entries:
         model = done.folder(entry.step) / "model"
         if entry.role != "replicate" and model.exists():
             _link(root / "models" / entry.label.replace(",", "").replace(" ", "-"), model)
     return report, comparison
+
+
+def _curves(done: Finished) -> Iterator[MetricCurves]:
+    """Yield all learning curves; where there are those of several tasks, each says to which it was adapted."""
+    for adapt in done.study.adapt:
+        step = curves_step(done.study, adapt)
+        if not adapt.name and step in done.found:
+            for curves in read_curves(done.folder(step) / CURVES_FILE):
+                yield replace(curves, adapted=done.study.called(adapt))
 
 
 def _planning(done: Finished) -> tuple[PlanningRow, ...]:

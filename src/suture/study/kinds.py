@@ -34,6 +34,8 @@ def kinds() -> Mapping[str, Kind]:
         Kind("instructions", _source(*TEXTS), texts.instructions),
         Kind("mts_dialog", _source(*TEXTS, "adapt/shots.py"), texts.mts_dialog),
         Kind("texts", _source(*TEXTS), texts.plain),
+        Kind("own_task", _source(*TEXTS, "adapt/lessons.py"), texts.own_task),
+        Kind("suite_task", _source(*TEXTS, "adapt/lessons.py"), texts.suite_task),
         Kind("prompts", _source(*TEXTS), texts.prompts),
         Kind("drift", _source(*TEXTS), texts.drift),
         Kind("floors", _source(*SCORES), scores.floors),

@@ -15,8 +15,10 @@ from blake3 import blake3
 
 from suture.data.records import Record, read_items
 from suture.study.graph import Context
-from suture.study.schema import Merge, Training
+from suture.study.sections import Merge, Training
+from suture.study.tasks import kept_task
 from suture.tasks.registry import get_task
+from suture.tasks.suites import user_turn
 
 
 def ancestor(context: Context) -> str:
@@ -59,12 +61,13 @@ def adapt(context: Context) -> str:
     from suture.adapt.train import supervised
 
     p = context.parameters
-    task = get_task(p["task"])
+    task = kept_task(p["task"], context.inputs["lesson"])
     records = read_items(context.inputs["lesson"] / f"{task.name}.train.jsonl", Record)
+    replay = read_items(context.inputs["replay"] / "instructions.train.jsonl", Record) if "replay" in p else []
     shots = draw_shots(records, p["shots"], p["seed"])
     settings = Training(**p["settings"]).settings()
     start, out = context.inputs["start"] / "model", context.folder / "model"
-    supervised(start, shots, out, settings, instruction=task.instruction)
+    supervised(start, shots, out, settings, instruction=user_turn(task), replay=replay[: p.get("replay")])
     return made(context)
 
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from suture.errors import BadInputError, UsageError
-from suture.study.schema import Merge, Study, load_study
+from suture.study.schema import Study, load_study
+from suture.study.sections import Merge
 
 ROOT = Path(__file__).parents[3]
 TRAINING = {"steps": 2, "batch": 2, "length": 64, "learning_rate": 0.001}
