@@ -6,15 +6,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any, Literal
 
+from suture.errors import Problem
 from suture.study.graph import Graph, Step
+from suture.study.inputs import Lookup, data_files
 from suture.study.schema import Study
 from suture.study.scores import ANSWERS, EVALUATION, REPLICATE
 from suture.study.sections import ANCESTOR, CLINICAL, GENERAL, Adapt, Control, Merge, Parent, Training
 from suture.study.tasks import LESSON, LESSONS, TEST, is_suite, lesson_step, source_step
-from suture.study.texts import data_files, digest_files, expand, mts_files
+from suture.study.texts import digest_files, mts_files
 from suture.tasks.task import Task
 
 Role = Literal["ancestor", "general", "clinical", "merge", "adapted", "replicate"]
@@ -66,18 +67,20 @@ class Built:
         return evaluation_step(entry) in self.graph.steps
 
 
-def build(study: Study, *, passed: bool = True) -> Built:
+def build(study: Study, *, passed: bool = True, absent: list[Problem] | None = None) -> Built:
     """Return the steps of a study; where the gate was not `passed`, no merge is adapted or evaluated.
 
-    Raises UsageError and BadInputError for data or models that are not there.
+    Raises UsageError and BadInputError for data or models that are not there; with a list `absent` they are noted in
+    it, and the steps are those that a plan can show, which cannot run.
     """
+    look = Lookup(absent)
     entries = tuple(
         entry for entry in _entries(study) if passed or not entry.gated or (entry.role == "merge" and not entry.parts)
     )
     measured = [entry for entry in entries if passed or not entry.gated]
-    quick = [*_texts(study), *_floors(study)]
+    quick = [*_texts(study, look), *_floors(study)]
     free = _measures(study, [entry for entry in measured if not entry.gated])
-    opening = [*quick, *_models(study), *_parent_answers(study), *_gate(study, entries), *free]
+    opening = [*quick, *_models(study, look), *_parent_answers(study), *_gate(study, entries), *free]
     gated = _measures(study, [entry for entry in measured if entry.gated])
     last = [_comparison(study, measured), *_curves(study, measured)]
     return Built(entries, Graph(quick), Graph(opening), Graph([*opening, *gated, *last]))
@@ -155,7 +158,7 @@ def _end(study: Study, role: Literal["general", "clinical"], nominal: float) -> 
     return Entry(role, role, _parent_step(study, role), _how(parent), nominal, tuple(study.evaluation.tasks), start)
 
 
-def _texts(study: Study) -> Iterator[Step]:
+def _texts(study: Study, look: Lookup) -> Iterator[Step]:
     data = study.data
     if data.clinic is not None:
         for part in (LESSON, TEST):
@@ -164,35 +167,36 @@ def _texts(study: Study) -> Iterator[Step]:
         for part in (LESSON, TEST):
             yield Step(f"instructions {part}", "instructions", {**data.instructions.model_dump(), "part": part})
     if data.mts_dialog is not None:
-        folder = Path(expand(data.mts_dialog.path))
+        folder = look.folder(data.mts_dialog.path, "data.mts_dialog.path")
         about = {**data.mts_dialog.model_dump(exclude={"path"}), "folder": str(folder), "files": mts_files(folder)}
         for part in (LESSON, TEST):
             yield Step(f"mts_dialog {part}", "mts_dialog", {**about, "part": part})
     if data.texts is not None:
-        files = [Path(expand(path)) for path in data.texts.files]
+        files = [look.file(path, "data.texts.files") for path in data.texts.files]
         about = {"files": [str(path) for path in files], "fields": list(data.texts.fields)}
         there = [path for path in files if path.is_file()]  # the step says which are not
         yield Step("texts lesson", "texts", about | {"digest": digest_files(there)})
-    yield from _items(study)
+    yield from _items(study, look)
     tasks = study.evaluation.tasks
     if "ifeval" in tasks:
-        yield Step("prompts", "prompts", {"n": tasks["ifeval"].n, **_prompts(tasks["ifeval"].path)})
+        yield Step("prompts", "prompts", {"n": tasks["ifeval"].n, **look.prompts(tasks["ifeval"].path)})
     if "drift" in tasks:
         turns = sorted({source_step(name) for name in tasks if name in ("contrast", "clinic_summary", "mts_section")})
         yield Step("drift records", "drift", {"n": tasks["drift"].n}, {name: name for name in turns})
 
 
-def _items(study: Study) -> Iterator[Step]:
+def _items(study: Study, look: Lookup) -> Iterator[Step]:
     """Yield the steps that write items of suites' tasks and of one's own, and what is learnt of them."""
     asked, learnt = list(study.evaluation.tasks), [adapt.task for adapt in study.adapt]
     own = {keys.name: keys for keys in study.tasks}
     for name in dict.fromkeys([*asked, *learnt]):
         if name in own:
-            data = Path(own[name].data)
+            data = look.file(own[name].data, f"task {name}")
             about: dict[str, Any] = {"task": own[name].model_dump(mode="json"), "files": data_files([data])}
         elif is_suite(name):
-            folder = Path(expand(study.data.folder or "", "data.folder"))
-            about = {"task": name, "folder": str(folder), "files": _dataset(study.known[name], folder)}
+            folder = look.folder(study.data.folder or "", "data.folder")
+            files = look.dataset(study.known[name].dataset, folder)
+            about = {"task": name, "folder": str(folder), "files": files}
         else:
             continue
         kind, run = "own_task" if name in own else "suite_task", study.evaluation.tasks.get(name)
@@ -202,24 +206,6 @@ def _items(study: Study) -> Iterator[Step]:
             yield Step(lesson_step(name), kind, {**about, "part": LESSON})
 
 
-def _dataset(task: Task, folder: Path) -> dict[str, list[int]]:
-    """Return what changes when a data set does: names, sizes and times of its files."""
-    from suture.data.catalog import get_source
-    from suture.data.prepare import INDEX, is_prepared
-    from suture.data.source import find
-
-    if is_prepared(folder):
-        return data_files([folder / INDEX, *folder.glob(f"{task.dataset}.*")])
-    return data_files(list(find(get_source(task.dataset), folder).files.values()) if folder.is_dir() else [])
-
-
-def _prompts(path: str | None) -> dict[str, str]:
-    from suture.evaluate.packaged import ifeval_prompts
-
-    found = Path(path) if path is not None else ifeval_prompts()
-    return {"path": str(found), "digest": digest_files([found])}
-
-
 def _floors(study: Study) -> Iterator[Step]:
     tasks = {name: run for name, run in _runs(study).items() if name != "drift"}
     inputs = {run["source"]: run["source"] for run in tasks.values()}
@@ -227,17 +213,15 @@ def _floors(study: Study) -> Iterator[Step]:
     yield Step("floors", "floors", {"tasks": tasks}, inputs | {f"lesson: {n}": s for n, s in lessons.items()}, 20)
 
 
-def _models(study: Study) -> Iterator[Step]:
-    from suture.study.models import signature
-
+def _models(study: Study, look: Lookup) -> Iterator[Step]:
     if study.ancestor is not None:
         if study.ancestor.model is not None:
-            yield Step(ANCESTOR, "reference", signature(study.ancestor.model))
+            yield Step(ANCESTOR, "reference", look.model(study.ancestor.model))
         else:
             yield Step(ANCESTOR, "ancestor", study.ancestor.model_dump(exclude={"model"}), cost=10)
     for role, parent in study.ends.items():
         if parent.model is not None:
-            yield Step(role, "reference", signature(parent.model))
+            yield Step(role, "reference", look.model(parent.model))
         if parent.learn is not None and parent.settings is not None:
             lesson = f"{LESSONS[parent.learn]} {LESSON}"
             parameters = {"learn": parent.learn, "settings": parent.settings.written()}

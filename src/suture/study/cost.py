@@ -7,7 +7,7 @@ instead. Either may be wrong by a factor of two: it tells an evening from a week
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from suture.errors import SutureError
 from suture.study.graph import Graph, Step
 from suture.study.schema import Study
 from suture.study.store import Done
+from suture.study.work import Device, Work, hours, work_of
 
 REFERENCE = 135e6  # parameters at which the steps' own costs were guessed
 WEIGHED = ("train", "adapt", "evaluate", "merge", "rounding", "answers")  # kinds whose work grows with the model
@@ -29,7 +30,7 @@ PADDED = 0.4  # share of the longest sequence that a batch of records is long, m
 class Cost:
     """One kind of step: how many there are, how many to do, core seconds and bytes of these; measured here or guessed.
 
-    measured: the rate is the mean of this study's own finished steps.
+    measured: the rate is the mean of this study's own finished steps. work: the tokens of the steps to do.
     """
 
     kind: str
@@ -38,25 +39,30 @@ class Cost:
     seconds: float
     disk: float
     measured: bool
+    work: tuple[Work, ...] = ()
 
 
 def costs(study: Study, graph: Graph, found: Mapping[str, Done]) -> tuple[Cost, ...]:
     """Return the cost of every kind of step that takes a second or more, the dearest first. found: finished steps."""
     parameters = parameters_of(study)
     kinds = dict.fromkeys(step.kind for step in graph)
-    rows = [_cost(kind, [step for step in graph if step.kind == kind], found, parameters) for kind in kinds]
+    limits = {name: study.task(name).max_new_tokens for name in study.evaluation.tasks}
+    rows = [_cost(kind, [step for step in graph if step.kind == kind], found, parameters, limits) for kind in kinds]
     return tuple(sorted((row for row in rows if row.seconds >= 1), key=lambda row: -row.seconds))
 
 
 def parameters_of(study: Study) -> float:
-    """Return the number of parameters of a study's models: of the first folder that is there, else those of SmolLM2."""
+    """Return the number of parameters of a study's models: of the first folder that is there, else what it states.
+
+    That of SmolLM2 where it states none.
+    """
     for reference in _references(study):
         try:
             tensors = read_checkpoint(resolve_model(reference)).tensors.values()
         except SutureError:
             continue
         return float(sum(info.elements for info in tensors))
-    return REFERENCE
+    return study.size or REFERENCE
 
 
 def _references(study: Study) -> Iterator[str]:
@@ -65,7 +71,16 @@ def _references(study: Study) -> Iterator[str]:
     yield from (end.model for end in study.ends.values() if end.model is not None)
 
 
-def _cost(kind: str, steps: list[Step], found: Mapping[str, Done], parameters: float) -> Cost:
+def accelerator_hours(study: Study, rows: Iterable[Cost], device: Device) -> dict[str, float]:
+    """Return, by kind of step, the hours that what is left takes on one `device`, of the kinds that run a model."""
+    parameters, batch = parameters_of(study), study.evaluation.batch_size
+    found = {row.kind: sum(hours(work, parameters, device, batch) for work in row.work) for row in rows}
+    return {kind: taken for kind, taken in found.items() if taken}
+
+
+def _cost(
+    kind: str, steps: list[Step], found: Mapping[str, Done], parameters: float, limits: Mapping[str, int]
+) -> Cost:
     left = [step for step in steps if step.name not in found]
     ran = [(step, found[step.name].seconds) for step in steps if step.name in found and found[step.name].seconds >= 1]
     scale = parameters / REFERENCE if kind in WEIGHED else 1.0
@@ -74,7 +89,8 @@ def _cost(kind: str, steps: list[Step], found: Mapping[str, Done], parameters: f
     elif kind in ("train", "adapt"):
         scale *= PADDED
     disk = len(left) * BYTES * parameters if kind in KEPT else 0.0
-    return Cost(kind, len(steps), len(left), scale * sum(step.cost for step in left), disk, bool(ran))
+    work = tuple(work_of(step, limits) for step in left)
+    return Cost(kind, len(steps), len(left), scale * sum(step.cost for step in left), disk, bool(ran), work)
 
 
 def free_disk(folder: Path) -> int:

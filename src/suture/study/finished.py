@@ -54,10 +54,21 @@ class Finished:
 
 
 def planned(done: Finished) -> ReportData:
-    """Return a report of nothing but the plan: what each axis can show at this n. Needs the planning steps only."""
+    """Return a report of nothing but the plan: what each axis can show at this n.
+
+    Needs the planning steps only; where these have not run, axes whose n the study states are planned without floors.
+    """
     from suture.report.bare import bare_report
 
-    return replace(bare_report(done.study.title, NO_COMPARISON), planning=_planning(done))
+    planning = _planning(done) if "floors" in done.found else _stated(done.study)
+    return replace(bare_report(done.study.title, NO_COMPARISON), planning=planning)
+
+
+def _stated(study: Study) -> tuple[PlanningRow, ...]:
+    from suture.compare.power import plan_margins
+
+    sizes = {task: (run.n, run.n) for task, run in study.evaluation.tasks.items() if run.n is not None}
+    return plan_margins([entry.margin() for entry in study.margins if entry.task in sizes], sizes)
 
 
 def reported(done: Finished) -> ReportData:

@@ -20,8 +20,8 @@ MERGING = (
     *("kernels", "merge", "architecture.py", "plan", "recipe", "methods", "checkpoint", "numerics"),
     "study/models.py",
 )
-TEXTS = ("data", "tasks", "study/texts.py")
-SCORES = ("evaluate", "tasks", "study/scores.py")
+TEXTS = ("data", "tasks", "study/texts.py", "study/tasks.py")
+SCORES = ("evaluate", "tasks", "study/scores.py", "study/tasks.py")
 COMPARING = ("compare", "study/scores.py")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suture.errors import Problem
 from suture.study.build import build
 from suture.study.finished import Finished
 from suture.study.kinds import kinds
@@ -21,6 +22,14 @@ def plan_study(study: Study, store: Store, *, workers: int = 2) -> Finished:
     found = run(built.planning, kinds(), store, workers=workers)
     replace_file(store.root / STUDY_FILE, study.to_yaml().encode())
     return Finished(study, built, store, found)
+
+
+def outline(study: Study, store: Store) -> tuple[Finished, list[Problem]]:
+    """Return the plan of a study whose models and data need not be there, and what is missing; computes nothing."""
+    absent: list[Problem] = []
+    built = build(study, absent=absent)
+    found = {} if absent else store.finished(built.graph, kinds())
+    return Finished(study, built, store, found), list(dict.fromkeys(absent))
 
 
 def run_study(plan: Finished, *, workers: int = 2) -> Finished:

@@ -7,7 +7,6 @@ Training and test texts are made by separate steps, so that a longer test trains
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -240,23 +239,6 @@ def digest_files(paths: Sequence[Path]) -> str:
 def mts_files(folder: Path) -> str:
     """Return the digest of the CSV files in a folder of MTS-Dialog, "" where there are none."""
     return digest_files(list(folder.glob("*.csv"))) if folder.is_dir() else ""
-
-
-def data_files(paths: Sequence[Path]) -> dict[str, list[int]]:
-    """Return what changes when a file of data does: its size and time, by name, of those that are there."""
-    found = [(path, path.stat()) for path in sorted(paths) if path.is_file()]
-    return {path.name: [about.st_size, about.st_mtime_ns] for path, about in found}
-
-
-def expand(path: str, key: str = "data.mts_dialog.path") -> str:
-    """Return `path` with the variables of the environment filled in. Raises UsageError for one that is not set."""
-    found = os.path.expandvars(os.path.expanduser(path))
-    if "$" in found:
-        advice = "Set the variable."
-        if key == "data.mts_dialog.path":
-            advice = "Set the variable, or give --data with the folder of MTS-Dialog's Main-Dataset."
-        raise UsageError(Problem("The data's folder must be known.", path, key, advice))
-    return found
 
 
 def _turns(path: Path) -> list[Record]:
