@@ -39,7 +39,7 @@ controls:
     {{of: general, learn: instructions, settings: {{steps: 1, batch: 1, length: 256, learning_rate: 1.0e-4}}}}
 merges: [{{method: linear, at: 0.5}}]
 adapt:
-  - {{task: letters, starts: [general, more general, linear 0.5], shots: [1, 2], settings: &x {settings}}}
+  - {{task: letters, starts: [general, more general, linear 0.5], shots: [1, 2], keep: adapter, settings: {settings}}}
   - {{task: letters, name: replay, starts: [general], shots: 2, replay: 2, settings: {settings}}}
   - {{task: mts_dialog, starts: [general], shots: 1, settings: {settings}}}
 orders: {{shots: 2, arms: [tune general, graft, halve]}}
@@ -51,7 +51,7 @@ evaluation:
 gate: {{notes: [letters, rougeL], required: false}}
 margins:
   - {{axis: clinical, task: letters, metric: rougeL, value: 5, reason: a test, planning_sd: 9, planning_source: a test}}
-""".replace("&x ", "")
+"""
 SETTINGS = "{steps: 1, batch: 4, length: 700, learning_rate: 1.0e-4, lora_rank: 2, frozen_layers: 1}"
 
 
@@ -125,6 +125,17 @@ def test_the_learning_curve_is_that_of_the_adaptation_without_a_name(study: tupl
     curves = json.loads((study[1] / "curves.json").read_text())
     assert [(found["task"], found["adapted"]) for found in curves] == [("letters", "letters")]
     assert {point["start"] for point in curves[0]["points"]} == {"general", "more general", "linear 0.5"}
+
+
+def test_a_model_kept_as_an_adapter_is_evaluated_whole_and_leaves_no_checkpoint(study: tuple[Path, Path]) -> None:
+    models = study[1] / "models"
+    adapter = models / "general-letters-2-shots"
+    assert (adapter / "adapter_config.json").is_file()
+    assert not list(adapter.glob("model*.safetensors"))
+    assert (models / "general-letters-replay-2-shots" / "model.safetensors").is_file()
+    assert not [path for path in study[1].glob("steps/evaluate-*/*") if path.is_dir() and path.name.startswith("tmp")]
+    manifest = json.loads((models / "general-half-the-adaptation-letters-2-shots" / "manifest.json").read_text())
+    assert manifest["realised"]["coefficient"] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_floors_come_from_rows_to_learn_from(study: tuple[Path, Path]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from suture.errors import Problem
 from suture.study.graph import Graph, Step
 from suture.study.inputs import Lookup, data_files
+from suture.study.models import BASE
 from suture.study.schema import Study
 from suture.study.scores import ANSWERS, EVALUATION, REPLICATE
 from suture.study.sections import ANCESTOR, CLINICAL, GENERAL, Adapt, Control, Merge, Parent, Training
@@ -92,8 +93,21 @@ def _measures(study: Study, entries: list[Entry]) -> Iterator[Step]:
         if entry.adapt is not None:
             yield _adaptation(study, entry, entry.adapt)
         if entry.parts and entry.merge is not None:
-            yield Step(entry.step, "merge", {"merge": entry.merge.model_dump(mode="json")}, entry.parts, 3)
+            about = {"merge": entry.merge.model_dump(mode="json")}
+            yield Step(entry.step, "merge", about, {**entry.parts, **_bases(study, entry.parts)}, 3)
         yield _evaluation(study, entry, evaluation_step(entry), entry.tasks)
+
+
+def _bases(study: Study, parts: Mapping[str, str]) -> dict[str, str]:
+    """Return, for the parts that the first adaptation keeps as adapters, the steps of what these are on."""
+    adapt = study.adapt[0]
+    if adapt.keep == "model":
+        return {}
+    adapted = {role: step for role, step in parts.items() if step.startswith("adapt ")}
+    return {
+        BASE + role: _parent_step(study, CLINICAL if step.startswith(f"adapt {CLINICAL},") else GENERAL)
+        for role, step in adapted.items()
+    }
 
 
 def _entries(study: Study) -> Iterator[Entry]:
@@ -311,6 +325,8 @@ def rounding_step(merge: Merge, rounding: str) -> str:
 def _evaluation(study: Study, entry: Entry, name: str, tasks: tuple[str, ...]) -> Step:
     runs = {task: run for task, run in _runs(study).items() if task in tasks}
     inputs = {"model": entry.step} | {run["source"]: run["source"] for run in runs.values()}
+    if entry.adapt is not None and entry.adapt.keep == "adapter":
+        inputs[BASE + "model"] = _start_step(study, entry.start)
     if "drift" in runs:
         inputs |= {ANSWERS + role: f"answers {role}" for role in study.ends}
     about = {"tasks": runs, "replicate": entry.role == "replicate", "batch_size": study.evaluation.batch_size}
@@ -340,6 +356,8 @@ def _adaptation(study: Study, entry: Entry, adapt: Adapt) -> Step:
     settings = adapt.training(entry.shots, entry.seed)
     about = {"task": adapt.task, "shots": entry.shots, "seed": entry.seed, "settings": settings.written()}
     inputs = {"start": _start_step(study, entry.start), "lesson": lesson_step(adapt.task)}
+    if adapt.keep != "model":
+        about |= {"keep": adapt.keep}
     if adapt.replay:
         about |= {"replay": adapt.replay}
         inputs |= {"replay": f"instructions {LESSON}"}

@@ -17,7 +17,7 @@ from suture.errors import SutureError
 from suture.study.graph import Graph, Step
 from suture.study.schema import Study
 from suture.study.store import Done
-from suture.study.work import Device, Work, hours, work_of
+from suture.study.work import Device, Work, adapter_parameters, hours, work_of
 
 REFERENCE = 135e6  # parameters at which the steps' own costs were guessed
 WEIGHED = ("train", "adapt", "evaluate", "merge", "rounding", "answers")  # kinds whose work grows with the model
@@ -88,9 +88,17 @@ def _cost(
         scale = sum(seconds for _, seconds in ran) / sum(step.cost for step, _ in ran)
     elif kind in ("train", "adapt"):
         scale *= PADDED
-    disk = len(left) * BYTES * parameters if kind in KEPT else 0.0
+    disk = sum(BYTES * _kept(step, parameters) for step in left) if kind in KEPT else 0.0
     work = tuple(work_of(step, limits) for step in left)
     return Cost(kind, len(steps), len(left), scale * sum(step.cost for step in left), disk, bool(ran), work)
+
+
+def _kept(step: Step, parameters: float) -> float:
+    """Return the parameters that a step leaves on disk: those of a model, or of an adapter alone."""
+    if step.parameters.get("keep") != "adapter":
+        return parameters
+    settings = step.parameters["settings"]
+    return adapter_parameters(parameters, settings["lora_rank"], settings.get("lora_targets", "all-linear"))
 
 
 def free_disk(folder: Path) -> int:

@@ -146,7 +146,7 @@ def _cards(done: Finished) -> Iterator[ModelCard]:
     for entry in done.built.entries:
         if entry.role == "replicate":
             continue
-        digest = weights_of(done.folder(entry.step))
+        digest = weights_of(done.folder(entry.step)) or _evaluated_digest(done, entry)
         notes = list(_card_notes(done, entry, seen.setdefault(digest, entry.label)))
         yield ModelCard(
             label=entry.label,
@@ -159,6 +159,14 @@ def _cards(done: Finished) -> Iterator[ModelCard]:
             note=" ".join(notes),
             start=entry.start,
         )
+
+
+def _evaluated_digest(done: Finished, entry: Entry) -> str:
+    """Return the digest of a model that is kept as an adapter and was made for its evaluation."""
+    if not done.built.is_evaluated(entry):
+        return ""
+    folder = done.folder(evaluation_step(entry))
+    return str(json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["weights_digest"])
 
 
 def _card_notes(done: Finished, entry: Entry, first: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from suture.compare.gate import Gate, GateCheck
 from suture.compare.verdicts import Comparison, Contrast, Interval, Margin, read_comparison, write_comparison
 from suture.data.records import ContrastPair, Record, read_items
 from suture.study.graph import Context
-from suture.study.models import weights_of
+from suture.study.models import weights_of, whole_model
 from suture.study.tasks import kept_task
 from suture.study.texts import digest_files, read_test
 from suture.tasks.registry import get_task
@@ -61,13 +61,12 @@ def evaluate(context: Context) -> str:
     """Evaluate a model on its tasks; results are kept below the study's folder and linked here."""
     from suture.evaluate.run import evaluate_model
 
-    model, replicate = context.inputs["model"], context.parameters["replicate"]
-    digest = weights_of(model)
+    replicate = context.parameters["replicate"]
     work = [_workload(context, name) for name in context.parameters["tasks"]]
     results = context.shared / ("replicates" if replicate else "results")
     batch = context.parameters["batch_size"]
-    with _alone(results, digest):
-        found = evaluate_model(model / "model", work, results, digest=digest, batch_size=batch)
+    with whole_model(context, "model") as (model, digest), _alone(results, digest):
+        found = evaluate_model(model, work, results, digest=digest, batch_size=batch)
     for name, folder in found.items():
         (context.folder / name).mkdir()
         for path in folder.iterdir():

@@ -78,6 +78,16 @@ def hours(work: Work, parameters: float, device: Device, batch: int) -> float:
     return (train + read + write) / 3600
 
 
+def adapter_parameters(parameters: float, rank: int, targets: str) -> float:
+    """Return about how many parameters a low-rank adapter has, from the shape that a decoder of that size usually has.
+
+    12 d^2 of them a layer and a width d of 128 times the layers; 8 d a layer and rank on the attention, 23 d on all
+    linear layers.
+    """
+    width = float((parameters * 128 / 12) ** (1 / 3))
+    return (8 if targets == "attention" else 23) * width * rank * width / 128
+
+
 def _training(about: Mapping[str, Any], *, packed: bool) -> Work:
     settings = about["settings"]
     full = PACKED if packed and about.get("learn") in ("notes", "texts") else PADDED
