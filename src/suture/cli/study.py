@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from suture.cli.costs import GPU, device_of, show_absent, show_cost
 
-    from suture.errors import Problem
+if TYPE_CHECKING:
     from suture.study.finished import Finished
-    from suture.study.work import Device
 
 app = typer.Typer(help="Run a study: parents, merges, adaptation, evaluation, report.", no_args_is_help=True)
 
@@ -64,7 +62,7 @@ def plan(
     ancestor: AncestorOption = None,
     full: Full = False,
     workers: Workers = 2,
-    gpu: Annotated[str, typer.Option("--gpu", help="Hours on an accelerator too: a100, h100, l40s, rtx4090.")] = "",
+    gpu: Annotated[str, GPU] = "",
 ) -> None:
     """Show what STUDY will run, what each axis can show at its n, and what it costs; no model is run.
 
@@ -76,7 +74,7 @@ def plan(
     from suture.study.session import outline, plan_study
     from suture.study.store import Store
 
-    device = _device(gpu)
+    device = device_of(gpu)
     asked = load_study(study, full=full, data=data, ancestor=ancestor)
     store = Store(out or Path("runs") / asked.name)
     done, absent = outline(asked, store)
@@ -84,8 +82,8 @@ def plan(
         with progress():
             done = plan_study(asked, store, workers=workers)
     _show_plan(done)
-    _show_cost(done, workers, device)
-    _show_absent(absent)
+    show_cost(done, workers, device)
+    show_absent(absent)
 
 
 @app.command()
@@ -148,66 +146,6 @@ def _show_plan(done: Finished) -> None:
     for part in shown:
         console().print(part)
     console().print(f"{len(done.built.graph)} steps in {done.store.root}", highlight=False, markup=False)
-
-
-def _device(name: str) -> Device | None:
-    from suture.errors import Problem, UsageError
-    from suture.study.work import DEVICES
-
-    if name and name not in DEVICES:
-        raise UsageError(Problem(f"--gpu must be one of {', '.join(DEVICES)}.", name))
-    return DEVICES[name] if name else None
-
-
-def _show_cost(done: Finished, workers: int, device: Device | None) -> None:
-    from rich.filesize import decimal
-    from rich.table import Table
-
-    from suture.cli.console import console
-    from suture.study.cost import accelerator_hours, costs, free_disk
-    from suture.study.kinds import kinds
-
-    found = done.store.finished(done.built.graph, kinds()) if done.found else {}
-    rows = costs(done.study, done.built.graph, found)
-    if not rows:
-        console().print("Nothing is left to compute.")
-        return
-    taken = accelerator_hours(done.study, rows, device) if device else {}
-    table = Table(title="\nWhat it costs", title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
-    for column in (
-        "step",
-        "of them to do",
-        "core hours",
-        *([f"{device.name} hours"] if device else []),
-        "disk",
-        "rate",
-    ):
-        table.add_column(column, justify="left" if column in ("step", "rate") else "right")
-    for row in rows:
-        kept = decimal(round(row.disk)) if row.disk else ""
-        rate = "measured here" if row.measured else "guessed"
-        on_device = [_hours(taken[row.kind]) if row.kind in taken else ""] if device else []
-        table.add_row(row.kind, f"{row.left} of {row.steps}", _hours(row.seconds / 3600), *on_device, kept, rate)
-    console().print(table)
-    whole, disk = sum(row.seconds for row in rows) / 3600, sum(row.disk for row in rows)
-    total = f"About {_hours(whole / workers)} hours with {workers} workers"
-    if device:
-        total = f"About {_hours(sum(taken.values()))} hours on one {device.name}, training and answers alone"
-    total += f"; {decimal(round(disk))} of disk ({decimal(free_disk(done.store.root))} free)"
-    console().print(f"{total}. Right within a factor of two.", highlight=False)
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
-
-
-def _show_absent(absent: Sequence[Problem]) -> None:
-    from suture.cli.console import console
-
-    if absent:
-        console().print("\nMissing before it can run", style="bold")
-        for problem in absent:
-            console().print(f"- {problem}", highlight=False, markup=False)
 
 
 def _show(done: Finished, *, text: bool | None) -> None:

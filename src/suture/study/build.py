@@ -23,8 +23,8 @@ Role = Literal["ancestor", "general", "clinical", "merge", "adapted", "replicate
 ROUNDINGS = ("stochastic", "nearest")
 CURVES = "curves"
 # Seconds on one core at 135 million parameters, which serve to order the steps and nothing else.
-SECONDS = {"ifeval": 4.0, "contrast": 0.3, "choice": 0.8, "generation": 3.0, "likelihood": 0.8, "drift": 1.0}
-SECONDS_A_TOKEN = 0.04  # of a harness task's answer
+SECONDS = {"contrast": 0.3, "choice": 0.8, "generation": 3.0, "likelihood": 0.8, "drift": 1.0}
+SECONDS_A_TOKEN = 0.015  # of the limit of an answer
 TOKENS_A_SECOND = 70
 
 
@@ -93,9 +93,15 @@ def _measures(study: Study, entries: list[Entry]) -> Iterator[Step]:
         if entry.adapt is not None:
             yield _adaptation(study, entry, entry.adapt)
         if entry.parts and entry.merge is not None:
-            about = {"merge": entry.merge.model_dump(mode="json")}
-            yield Step(entry.step, "merge", about, {**entry.parts, **_bases(study, entry.parts)}, 3)
+            yield Step(
+                entry.step, "merge", _merging(study, entry.merge), {**entry.parts, **_bases(study, entry.parts)}, 3
+            )
         yield _evaluation(study, entry, evaluation_step(entry), entry.tasks)
+
+
+def _merging(study: Study, merge: Merge) -> dict[str, Any]:
+    narrower = {} if study.dtype == "float32" else {"dtype": study.dtype}
+    return {"merge": merge.model_dump(mode="json"), **narrower}
 
 
 def _bases(study: Study, parts: Mapping[str, str]) -> dict[str, str]:
@@ -248,7 +254,7 @@ def _models(study: Study, look: Lookup) -> Iterator[Step]:
     for merge in study.merges:
         inputs = _ends(study, merge)
         about = merge.model_dump(mode="json")
-        yield Step(f"merge {merge.label}", "merge", {"merge": about}, inputs, 3)
+        yield Step(f"merge {merge.label}", "merge", _merging(study, merge), inputs, 3)
         recorded = study.record_rounding and merge.method == "linear" and merge.at is not None
         for rounding in ROUNDINGS if recorded else ():
             written = {"dtype": study.record_rounding, "rounding": rounding}
@@ -336,7 +342,7 @@ def _evaluation(study: Study, entry: Entry, name: str, tasks: tuple[str, ...]) -
 
 def _seconds(task: Task) -> float:
     """Return the core seconds of one item."""
-    if task.kind == "harness":
+    if task.kind in ("harness", "ifeval"):
         return SECONDS_A_TOKEN * task.max_new_tokens or SECONDS["choice"]
     return SECONDS.get(task.kind, 1.0)
 

@@ -22,7 +22,7 @@ from suture.study.work import Device, Work, adapter_parameters, hours, work_of
 REFERENCE = 135e6  # parameters at which the steps' own costs were guessed
 WEIGHED = ("train", "adapt", "evaluate", "merge", "rounding", "answers")  # kinds whose work grows with the model
 KEPT = ("ancestor", "train", "adapt", "merge")  # kinds that leave a checkpoint
-BYTES = 4  # a study's checkpoints are fp32
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 PADDED = 0.4  # share of the longest sequence that a batch of records is long, measured on MTS-Dialog
 
 
@@ -42,12 +42,18 @@ class Cost:
     work: tuple[Work, ...] = ()
 
 
-def costs(study: Study, graph: Graph, found: Mapping[str, Done]) -> tuple[Cost, ...]:
-    """Return the cost of every kind of step that takes a second or more, the dearest first. found: finished steps."""
+def costs(study: Study, graph: Graph, found: Mapping[str, Done], *, speed: float = 1.0) -> tuple[Cost, ...]:
+    """Return the cost of every kind of step that takes a second or more, the dearest first.
+
+    found: finished steps. speed: of this machine's cores beside those of the rates (`suture.study.speed`), by which
+    what is guessed is divided.
+    """
     parameters = parameters_of(study)
     kinds = dict.fromkeys(step.kind for step in graph)
     limits = {name: study.task(name).max_new_tokens for name in study.evaluation.tasks}
-    rows = [_cost(kind, [step for step in graph if step.kind == kind], found, parameters, limits) for kind in kinds]
+    rows = [
+        _cost(kind, [step for step in graph if step.kind == kind], found, parameters, limits, speed) for kind in kinds
+    ]
     return tuple(sorted((row for row in rows if row.seconds >= 1), key=lambda row: -row.seconds))
 
 
@@ -79,26 +85,33 @@ def accelerator_hours(study: Study, rows: Iterable[Cost], device: Device) -> dic
 
 
 def _cost(
-    kind: str, steps: list[Step], found: Mapping[str, Done], parameters: float, limits: Mapping[str, int]
+    kind: str,
+    steps: list[Step],
+    found: Mapping[str, Done],
+    parameters: float,
+    limits: Mapping[str, int],
+    speed: float,
 ) -> Cost:
     left = [step for step in steps if step.name not in found]
     ran = [(step, found[step.name].seconds) for step in steps if step.name in found and found[step.name].seconds >= 1]
-    scale = parameters / REFERENCE if kind in WEIGHED else 1.0
+    scale = (parameters / REFERENCE if kind in WEIGHED else 1.0) / speed
     if ran:  # seconds a unit of the steps' own guess, which ranks them well and measures them badly
         scale = sum(seconds for _, seconds in ran) / sum(step.cost for step, _ in ran)
     elif kind in ("train", "adapt"):
         scale *= PADDED
-    disk = sum(BYTES * _kept(step, parameters) for step in left) if kind in KEPT else 0.0
+    disk = sum(_bytes(step, parameters) for step in left) if kind in KEPT else 0.0
     work = tuple(work_of(step, limits) for step in left)
     return Cost(kind, len(steps), len(left), scale * sum(step.cost for step in left), disk, bool(ran), work)
 
 
-def _kept(step: Step, parameters: float) -> float:
-    """Return the parameters that a step leaves on disk: those of a model, or of an adapter alone."""
-    if step.parameters.get("keep") != "adapter":
-        return parameters
-    settings = step.parameters["settings"]
-    return adapter_parameters(parameters, settings["lora_rank"], settings.get("lora_targets", "all-linear"))
+def _bytes(step: Step, parameters: float) -> float:
+    """Return what a step leaves on disk: a model in its dtype, or an adapter alone, which is always fp32."""
+    about = step.parameters
+    if about.get("keep") != "adapter":
+        return BYTES[about.get("dtype", "float32")] * parameters
+    settings = about["settings"]
+    targets = settings.get("lora_targets", "all-linear")
+    return BYTES["float32"] * adapter_parameters(parameters, settings["lora_rank"], targets)
 
 
 def free_disk(folder: Path) -> int:

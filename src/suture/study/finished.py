@@ -190,7 +190,7 @@ def _coefficient(done: Finished, entry: Entry) -> float:
 def _recipe(done: Finished, entry: Entry) -> str:
     if entry.merge is None:
         return ""
-    return entry.merge.recipe({name: name for name in (GENERAL, CLINICAL, ANCESTOR)}, dtype="float32").to_yaml()
+    return entry.merge.recipe({name: name for name in (GENERAL, CLINICAL, ANCESTOR)}, dtype=done.study.dtype).to_yaml()
 
 
 def _path(cards: tuple[ModelCard, ...], comparison: Comparison) -> tuple[PathPoint, ...]:
@@ -202,7 +202,7 @@ def _realised(done: Finished) -> Iterator[RealisedRow]:
     for entry in done.built.entries:
         if entry.merge is None or entry.merge.method != "linear" or math.isnan(entry.nominal):
             continue
-        yield RealisedRow(entry.nominal, "float32", "", _coefficient(done, entry))
+        yield RealisedRow(entry.nominal, done.study.dtype, "", _coefficient(done, entry))
         for rounding in ROUNDINGS if done.study.record_rounding else ():
             found = done.manifest(rounding_step(entry.merge, rounding))["realised"]["coefficient"]
             value = math.nan if found is None else found

@@ -83,7 +83,7 @@ def adapt(context: Context) -> str:
 
 def merge(context: Context) -> str:
     """Merge by a recipe that is kept beside the model."""
-    run_recipe(context, {"dtype": "float32"})
+    run_recipe(context, {"dtype": context.parameters.get("dtype", "float32")})
     return made(context)
 
 

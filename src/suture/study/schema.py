@@ -105,7 +105,7 @@ class MarginEntry(StrictModel):
 class Study(StrictModel):
     """One study. tasks: task files of one's own. full holds the keys that the full protocol changes (`--full`).
 
-    size: parameters of a model, for the cost of models that are not on this machine.
+    size: parameters of a model, for the cost of models that are not on this machine. dtype: that of the merges.
     """
 
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]*$")]
@@ -113,6 +113,7 @@ class Study(StrictModel):
     synthetic: bool = False
     notes: tuple[str, ...] = ()
     size: Annotated[float, Field(gt=0)] | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     ancestor: Ancestor | None = None
     data: Data = Data()
     tasks: tuple[OwnTask, ...] = ()

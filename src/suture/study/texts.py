@@ -25,7 +25,6 @@ from suture.tasks.suites import SUITE_TASKS
 
 if TYPE_CHECKING:
     from suture.adapt.lessons import Lesson
-    from suture.tasks.own import OwnTask
 
 T = TypeVar("T")
 KINDS: Mapping[str, Any] = {"choice": Choice, "contrast": ContrastPair}
@@ -104,7 +103,7 @@ def own_task(context: Context) -> str:
     """
     from suture.adapt.lessons import Lesson
     from suture.evaluate.harness_tasks import check_documents
-    from suture.tasks.own import OwnTask, items_of, lesson_of, task_of
+    from suture.tasks.own import OwnTask, is_taught, items_of, lesson_of, task_of
     from suture.tasks.suites import user_turn
 
     own = OwnTask(**context.parameters["task"])
@@ -115,7 +114,7 @@ def own_task(context: Context) -> str:
         return _write_lesson(context, task.name, Lesson(learnt, user_turn(task), tested))
     items = items_of(own)
     check_documents(task, items)
-    taught = lesson_of(own, "train", f"task {own.name}")[0][:FLOOR] if _is_taught(own) else []
+    taught = lesson_of(own, "train", f"task {own.name}")[0][:FLOOR] if is_taught(own) else []
     return _write_test(context, task.name, first(task.name, items, context.parameters["n"]), taught)
 
 
@@ -133,15 +132,6 @@ def suite_task(context: Context) -> str:
         (context.folder / f"{task.name}.jsonl").write_text("".join(kept), encoding="utf-8")
         return _digest(context.folder)
     return _write_test(context, task.name, first(task.name, items, n), training(task, folder, most=FLOOR))
-
-
-def _is_taught(own: OwnTask) -> bool:
-    """Say whether the data of a task of one's own holds rows to learn from."""
-    from suture.data.tables import read_rows
-
-    if not own.split or own.split == "train" or own.options:
-        return False
-    return any(row["split"] == "train" for row in read_rows(Path(own.data), ["split"]))
 
 
 def _write_test(context: Context, task: str, items: Sequence[Any], taught: Sequence[Record]) -> str:

@@ -116,6 +116,13 @@ def lesson_of(own: OwnTask, split: str, where: str) -> tuple[list[Record], list[
     return records, tested
 
 
+def is_taught(own: OwnTask) -> bool:
+    """Say whether the data of a task holds rows with the split "train", to learn from, beside those of its test."""
+    if not own.split or own.split == "train" or own.options:
+        return False
+    return any(row["split"] == "train" for row in read_rows(Path(own.data), ["split"]))
+
+
 def task_of(own: OwnTask) -> Task:
     """Return the task that a file describes."""
     metrics = ("accuracy", "accuracy_norm", "answer_nll") if own.options else _with_side_effects(own.metrics)
