@@ -12,16 +12,18 @@ from suture.errors import Problem
 from suture.study.graph import Graph, Step
 from suture.study.inputs import Lookup, data_files
 from suture.study.models import BASE
+from suture.study.overlap import ASKED, LEARNT
 from suture.study.schema import Study
 from suture.study.scores import ANSWERS, EVALUATION, REPLICATE
 from suture.study.sections import ANCESTOR, CLINICAL, GENERAL, Adapt, Control, Merge, Parent, Training
-from suture.study.tasks import LESSON, LESSONS, TEST, is_suite, lesson_step, source_step
+from suture.study.tasks import LESSON, LESSONS, SOURCES, TEST, is_suite, lesson_step, source_step
 from suture.study.texts import digest_files, mts_files
 from suture.tasks.task import Task
 
 Role = Literal["ancestor", "general", "clinical", "merge", "adapted", "replicate"]
 ROUNDINGS = ("stochastic", "nearest")
-CURVES = "curves"
+CURVES, OVERLAP = "curves", "overlap"
+TEMPLATED = ("clinic", "instructions")  # sources whose texts share words by design
 # Seconds on one core at 135 million parameters, which serve to order the steps and nothing else.
 SECONDS = {"contrast": 0.3, "choice": 0.8, "generation": 3.0, "likelihood": 0.8, "drift": 1.0}
 SECONDS_A_TOKEN = 0.015  # of the limit of an answer
@@ -79,7 +81,7 @@ def build(study: Study, *, passed: bool = True, absent: list[Problem] | None = N
         entry for entry in _entries(study) if passed or not entry.gated or (entry.role == "merge" and not entry.parts)
     )
     measured = [entry for entry in entries if passed or not entry.gated]
-    quick = [*_texts(study, look), *_floors(study)]
+    quick = [*_texts(study, look), *_floors(study), *_overlap(study)]
     free = _measures(study, [entry for entry in measured if not entry.gated])
     opening = [*quick, *_models(study, look), *_parent_answers(study), *_gate(study, entries), *free]
     gated = _measures(study, [entry for entry in measured if entry.gated])
@@ -231,6 +233,23 @@ def _floors(study: Study) -> Iterator[Step]:
     inputs = {run["source"]: run["source"] for run in tasks.values()}
     lessons = {name: lesson_step(name) for name in ("clinic_summary", "mts_section") if name in tasks}
     yield Step("floors", "floors", {"tasks": tasks}, inputs | {f"lesson: {n}": s for n, s in lessons.items()}, 20)
+
+
+def _overlap(study: Study) -> Iterator[Step]:
+    """Yield the step that compares what is learnt with what is tested, where either is not made from templates."""
+    trained: list[Parent | Control] = [*study.ends.values(), *study.controls.values()]
+    taught = [LESSONS[one.learn] for one in trained if one.learn is not None]
+    steps = [f"{source} {LESSON}" for source in taught] + [lesson_step(adapt.task) for adapt in study.adapt]
+    learnt = [step for step in dict.fromkeys(steps) if step.partition(" ")[0] not in TEMPLATED]
+    tasks = {name: study.known[name] for name in study.evaluation.tasks}
+    asked = [
+        name
+        for name, task in tasks.items()
+        if task.kind not in ("ifeval", "contrast", "drift") and SOURCES.get(name) not in TEMPLATED
+    ]
+    if learnt and asked:
+        inputs = {LEARNT + step: step for step in learnt} | {ASKED + name: source_step(name) for name in asked}
+        yield Step(OVERLAP, "overlap", {"allowed": study.data.allow_overlap}, inputs, 10)
 
 
 def _models(study: Study, look: Lookup) -> Iterator[Step]:

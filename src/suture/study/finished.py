@@ -17,8 +17,9 @@ from suture.compare.parity import MetricCurves, curves_text, read_curves
 from suture.compare.verdicts import Comparison
 from suture.report.data import AnswerSet, ModelCard, PathPoint, Provenance, RealisedRow, ReportData
 from suture.study.answers import answer_sets
-from suture.study.build import ROUNDINGS, Built, Entry, curves_step, evaluation_step, rounding_step
+from suture.study.build import OVERLAP, ROUNDINGS, Built, Entry, curves_step, evaluation_step, rounding_step
 from suture.study.models import weights_of
+from suture.study.overlap import overlap_notes
 from suture.study.schema import Study
 from suture.study.scores import floor_folders, read_compared, read_gate
 from suture.study.sections import ANCESTOR, CLINICAL, GENERAL
@@ -80,7 +81,7 @@ def reported(done: Finished) -> ReportData:
     return ReportData(
         title=done.study.title,
         synthetic=done.study.synthetic,
-        notes=(*done.study.notes, *(f"{card.label}: {card.note}" for card in cards if card.note)),
+        notes=(*done.study.notes, *_overlap(done), *(f"{card.label}: {card.note}" for card in cards if card.note)),
         models=cards,
         path=_path(cards, comparison),
         comparison=comparison,
@@ -113,6 +114,10 @@ def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Pat
         if entry.role != "replicate" and model.exists():
             _link(root / "models" / entry.label.replace(",", "").replace(" ", "-"), model)
     return report, comparison
+
+
+def _overlap(done: Finished) -> tuple[str, ...]:
+    return overlap_notes(done.folder(OVERLAP), done.study.data.allow_overlap) if OVERLAP in done.found else ()
 
 
 def _curves(done: Finished) -> Iterator[MetricCurves]:

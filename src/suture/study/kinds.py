@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import suture
-from suture.study import curves, models, scores, texts
+from suture.study import curves, models, overlap, scores, texts
 from suture.study.graph import Kind
 from suture.study.texts import digest_files
 
@@ -38,6 +38,7 @@ def kinds() -> Mapping[str, Kind]:
         Kind("suite_task", _source(*TEXTS, "adapt/lessons.py"), texts.suite_task),
         Kind("prompts", _source(*TEXTS), texts.prompts),
         Kind("drift", _source(*TEXTS), texts.drift),
+        Kind("overlap", _source(*TEXTS, "adapt/lessons.py", "study/overlap.py"), overlap.look_for_overlap),
         Kind("floors", _source(*SCORES), scores.floors),
         Kind("train", 1, models.train),
         Kind("adapt", 1, models.adapt),

@@ -81,9 +81,13 @@ class Texts(StrictModel):
 
 
 class Data(StrictModel):
-    """The sources of all texts; folder holds the data sets of the suites' tasks (may name a variable)."""
+    """The sources of all texts; folder holds the data sets of the suites' tasks (may name a variable).
+
+    allow_overlap: why records that are learnt may repeat test items; the report quotes it. Without it that is refused.
+    """
 
     folder: str | None = None
+    allow_overlap: str = ""
     clinic: Clinic | None = None
     instructions: Instructions | None = None
     mts_dialog: MtsDialog | None = None
