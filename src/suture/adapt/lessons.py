@@ -70,36 +70,45 @@ def lesson_of(task: str, data: Path | None, *, split: str = "train") -> Lesson:
     return Lesson(read_mts_dialog(data, "train"), found.instruction, read_mts_dialog(data, "validation"))
 
 
-def leaking(records: Sequence[Record], test: Sequence[Record], *, templated: bool = False) -> dict[str, str]:
-    """Return the ids of records that repeat the test, with why: its encounter, or eight of its words in a row."""
+def leaking(
+    records: Sequence[Record], test: Sequence[Record], *, templated: bool = False, share: float = 0.0
+) -> dict[str, str]:
+    """Return the ids of records that repeat the test, with why: its encounter, or eight of its words in a row.
+
+    share: how much of a test text's runs of eight words a record must hold to count, in [0, 1]; with 0 one run is
+    enough. Long dialogues share stock phrases: of ACI-BENCH's 67 training visits 66 share a run with its test, none a
+    tenth of a text's.
+    """
     encounters = {(record.source, record.encounter) for record in test}
     found = {r.id: "encounter" for r in records if r.encounter and (r.source, r.encounter) in encounters}
     if templated:
         return found
     texts = [f"{record.input}\n{record.target}" for record in records]
-    shared = shared_ngrams(texts, [f"{record.input}\n{record.target}" for record in test], N)
+    shared = shared_ngrams(texts, [f"{record.input}\n{record.target}" for record in test], N, share=share)
     return {records[index].id: f"{N} words in a row" for index, _ in shared} | found
 
 
-def draw(lesson: Lesson, shots: int | None, seed: int, *, allow_leakage: bool = False) -> tuple[list[Record], int]:
+def draw(
+    lesson: Lesson, shots: int | None, seed: int, *, allow_leakage: bool = False, share: float = 0.0
+) -> tuple[list[Record], int]:
     """Return the shots and how many of them repeat the test, which is refused unless it is allowed knowingly.
 
-    Records of the lesson that repeat the test are counted before the draw. Raises BadInputError naming counts and ids,
+    Records of the lesson that repeat the test (`leaking`) are counted before the draw. Raises BadInputError naming counts and ids,
     never text; UsageError for more shots than there are records.
     """
-    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated)
+    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated, share=share)
     if leaks and not allow_leakage:
         named = ", ".join(sorted(leaks)[:SHOWN]) + (", ..." if len(leaks) > SHOWN else "")
         got = f"{len(leaks)} of {len(lesson.records)} that share an encounter or {N} words in a row: {named}"
-        do = "Add --leave-out to learn from the others, or --allow-leakage to learn from them knowingly."
+        do = "Add --leave-out to learn from the others, --leak-share for stock phrases, or --allow-leakage."
         raise BadInputError(Problem("No record to learn from may repeat the test.", got, do=do))
     chosen = draw_shots(lesson.records, len(lesson.records) if shots is None else shots, seed)
     return chosen, sum(record.id in leaks for record in chosen)
 
 
-def without_leaks(lesson: Lesson) -> tuple[Lesson, int]:
-    """Return the lesson without the records that repeat the test, and how many these were."""
-    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated)
+def without_leaks(lesson: Lesson, *, share: float = 0.0) -> tuple[Lesson, int]:
+    """Return the lesson without the records that repeat the test (`leaking`), and how many these were."""
+    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated, share=share)
     return replace(lesson, records=[r for r in lesson.records if r.id not in leaks]), len(leaks)
 
 

@@ -225,7 +225,7 @@ def _items(study: Study, look: Lookup) -> Iterator[Step]:
         if name in asked:
             yield Step(source_step(name), kind, {**about, "part": TEST, "n": run.n if run else None})
         if name in learnt:
-            yield Step(lesson_step(name), kind, {**about, "part": LESSON})
+            yield Step(lesson_step(name), kind, {**about, "part": LESSON, "share": study.data.leak_share})
 
 
 def _floors(study: Study) -> Iterator[Step]:
@@ -249,7 +249,8 @@ def _overlap(study: Study) -> Iterator[Step]:
     ]
     if learnt and asked:
         inputs = {LEARNT + step: step for step in learnt} | {ASKED + name: source_step(name) for name in asked}
-        yield Step(OVERLAP, "overlap", {"allowed": study.data.allow_overlap}, inputs, 10)
+        about = {"allowed": study.data.allow_overlap, "share": study.data.leak_share}
+        yield Step(OVERLAP, "overlap", about, inputs, 10)
 
 
 def _models(study: Study, look: Lookup) -> Iterator[Step]:

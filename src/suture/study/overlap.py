@@ -24,8 +24,8 @@ SHOWN = 5
 def look_for_overlap(context: Context) -> str:
     """Write overlap.json: for each pair of a lesson and a task that share items, how many and which.
 
-    allowed: the reason why that may be, "" for none. Raises BadInputError naming counts and ids of what is learnt,
-    never text.
+    allowed: the reason why that may be, "" for none; share: as for `suture.adapt.lessons.leaking`. Raises
+    BadInputError naming counts and ids of what is learnt, never text.
     """
     found = list(_overlaps(context))
     if not context.parameters["allowed"]:
@@ -54,7 +54,7 @@ def _overlaps(context: Context) -> Iterator[dict[str, Any]]:
         task = role.removeprefix(ASKED)
         tested = [_as_record(item) for item in read_test(task, folder, None)]
         for lesson, records in lessons.items():
-            shared = leaking(records, tested)
+            shared = leaking(records, tested, share=context.parameters["share"])
             if shared:
                 ids = sorted(shared)[:SHOWN]
                 yield {"lesson": lesson, "task": task, "items": len(records), "shared": len(shared), "ids": ids}
@@ -78,5 +78,5 @@ def _as_record(item: Any) -> Record:
 def _problem(one: Mapping[str, Any]) -> Problem:
     more = ", ..." if one["shared"] > SHOWN else ""
     got = f"{one['shared']} of {one['items']} records of {one['lesson']} that do: {', '.join(one['ids'])}{more}"
-    do = "Leave them out, or state under data.allow_overlap why it may be."
+    do = "Leave them out, set data.leak_share for stock phrases, or say in data.allow_overlap why it may be."
     return Problem(f"No record that is learnt may repeat a test item of {one['task']}.", got, do=do)

@@ -83,10 +83,12 @@ class Texts(StrictModel):
 class Data(StrictModel):
     """The sources of all texts; folder holds the data sets of the suites' tasks (may name a variable).
 
+    leak_share: how much of a test text's runs of eight words a record must hold to repeat it; 0: one run is enough.
     allow_overlap: why records that are learnt may repeat test items; the report quotes it. Without it that is refused.
     """
 
     folder: str | None = None
+    leak_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     allow_overlap: str = ""
     clinic: Clinic | None = None
     instructions: Instructions | None = None

@@ -141,7 +141,7 @@ def _write_test(context: Context, task: str, items: Sequence[Any], taught: Seque
 def _write_lesson(context: Context, task: str, lesson: Lesson) -> str:
     from suture.adapt.lessons import without_leaks
 
-    clear, left = without_leaks(lesson)
+    clear, left = without_leaks(lesson, share=context.parameters["share"])
     if not clear.records:
         must = "A task that is learnt from must have training records that repeat nothing of its test."
         raise UsageError(Problem(must, f"0 of {len(lesson.records)}", f"task {task}"))
