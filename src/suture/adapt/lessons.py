@@ -93,8 +93,8 @@ def draw(
 ) -> tuple[list[Record], int]:
     """Return the shots and how many of them repeat the test, which is refused unless it is allowed knowingly.
 
-    Records of the lesson that repeat the test (`leaking`) are counted before the draw. Raises BadInputError naming counts and ids,
-    never text; UsageError for more shots than there are records.
+    Records of the lesson that repeat the test (`leaking`) are counted before the draw. Raises BadInputError naming
+    counts and ids, never text; UsageError for more shots than there are records.
     """
     leaks = leaking(lesson.records, lesson.test, templated=lesson.templated, share=share)
     if leaks and not allow_leakage:
