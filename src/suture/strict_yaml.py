@@ -28,6 +28,14 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
 
+class MisfitError(ValueError):
+    """What a validator of a whole model found at places below it: (place, what must hold), each told with its line."""
+
+    def __init__(self, found: Iterable[tuple[Place, str]]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(message for _, message in self.found))
+
+
 def load_yaml(path: Path, model: type[M]) -> M:
     """Read the file at `path` into `model`. Raises BadInputError (no file), UsageError (all else, all at once)."""
     if not path.is_file():
@@ -46,10 +54,15 @@ def read_text(path: Path) -> str:
 
 def parse_yaml(text: str, model: type[M], origin: str) -> M:
     """Read YAML `text` into `model`; `origin` names the text in messages. Raises UsageError with all problems."""
+    return validated(document_of(text, origin), model)
+
+
+def document_of(text: str, origin: str) -> Document:
+    """Return the one document of YAML `text`. Raises UsageError with all problems."""
     documents = documents_of(text, origin)
     if len(documents) != 1:
         raise UsageError(Problem("The file must hold one document.", str(len(documents)), origin))
-    return validated(documents[0], model)
+    return documents[0]
 
 
 @dataclass(frozen=True)
@@ -98,10 +111,13 @@ def documents_of(text: str, origin: str, *, lenient: bool = False) -> list[Docum
     return [replace(document, data=_plain_values(node, origin)) for document, node in zip(found, nodes, strict=True)]
 
 
-def validated(document: Document, model: type[M]) -> M:
-    """Hold a document against `model`. Raises UsageError with all problems, each with its line."""
+def validated(document: Document, model: type[M], context: Any = None) -> M:
+    """Hold a document against `model`, whose validators may ask `context`.
+
+    Raises UsageError with all problems, each with its line.
+    """
     try:
-        return model.model_validate(document.data)
+        return model.model_validate(document.data, context=context)
     except ValidationError as error:
         raise UsageError(*_explain(error, model, document.lines, document.origin)) from None
 
@@ -173,8 +189,13 @@ def _walk(node: Any, place: Place, lines: Lines, origin: str, seen: set[int]) ->
 def _explain(error: ValidationError, model: type[BaseModel], lines: Lines, origin: str) -> Iterable[Problem]:
     for item in error.errors():
         place: Place = tuple(item["loc"])
-        written = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in lines), ())
-        where = f"{origin}, line {lines.get(written, 1)}"
+        where = _where(place, lines, origin)
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, MisfitError):
+            for below, message in cause.found:
+                got = repr(_at(item["input"], below))[:80]
+                yield Problem(f"{message}.".replace("..", "."), got, _where((*place, *below), lines, origin))
+            continue
         name = ".".join(str(part) for part in place) or "the file"
         if item["type"] == "extra_forbidden":
             known = _keys_at(model, place[:-1])
@@ -184,6 +205,21 @@ def _explain(error: ValidationError, model: type[BaseModel], lines: Lines, origi
         else:
             message = item["msg"].removeprefix("Value error, ")
             yield Problem(f"'{name}': {message}.".replace("..", "."), repr(item["input"])[:80], where)
+
+
+def _at(value: Any, place: Place) -> Any:
+    """Return what stands at `place` below `value`, as far down as there is something."""
+    for part in place:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return value
+    return value
+
+
+def _where(place: Place, lines: Lines, origin: str) -> str:
+    written = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in lines), ())
+    return f"{origin}, line {lines.get(written, 1)}"
 
 
 def _keys_at(model: type[BaseModel], place: Place) -> set[str]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suture.adapt.shots import draw_shots
+from suture.data.catalog import get_source
+from suture.data.documents import of_section
 from suture.data.leakage import shared_ngrams
+from suture.data.prepare import load, problems_of
 from suture.data.records import Record, read_items
 from suture.data.tables import read_rows, tidy
 from suture.errors import BadInputError, Problem, UsageError
-from suture.tasks.own import read_lesson
+from suture.tasks import own
 from suture.tasks.registry import TASKS, get_task
+from suture.tasks.suites import SUITE_TASKS, user_turn
+from suture.tasks.task import Task
 
 SEED, ENCOUNTERS, TESTED = 1, 240, 64  # of the synthetic clinic, as in the embedded study
 N = 8
@@ -35,14 +39,17 @@ class Lesson:
 
 
 def lesson_of(task: str, data: Path | None, *, split: str = "train") -> Lesson:
-    """Return the lesson of a built-in task that writes, or of a task file of one's own (.yaml).
+    """Return the lesson of a task that writes: a built-in one, a suite's, or a task file of one's own (.yaml).
 
-    data: for mts_section the folder of MTS-Dialog; for a built-in task a file of records may stand instead. split: of
-    a task file's rows, those to learn from. Raises UsageError for a task without a lesson, BadInputError for its data.
+    data: for mts_section the folder of MTS-Dialog, for a suite's task that of all data sets; for a built-in task a file
+    of records may stand instead. split: of a task file or a data set, what to learn from. Raises UsageError for a task
+    without a lesson, BadInputError for its data.
     """
     if task.endswith((".yaml", ".yml")):
         return _own(Path(task), split)
     found = get_task(task)
+    if task in SUITE_TASKS and task not in TASKS:
+        return suite_lesson(found, data, split=split)
     if task not in TASKS or found.kind != "generation":
         writing = [name for name, known in TASKS.items() if known.kind == "generation"]
         must = f"The task must be one of {', '.join(writing)}, or a task file of your own (.yaml)."
@@ -63,36 +70,45 @@ def lesson_of(task: str, data: Path | None, *, split: str = "train") -> Lesson:
     return Lesson(read_mts_dialog(data, "train"), found.instruction, read_mts_dialog(data, "validation"))
 
 
-def leaking(records: Sequence[Record], test: Sequence[Record], *, templated: bool = False) -> dict[str, str]:
-    """Return the ids of records that repeat the test, with why: its encounter, or eight of its words in a row."""
+def leaking(
+    records: Sequence[Record], test: Sequence[Record], *, templated: bool = False, share: float = 0.0
+) -> dict[str, str]:
+    """Return the ids of records that repeat the test, with why: its encounter, or eight of its words in a row.
+
+    share: how much of a test text's runs of eight words a record must hold to count, in [0, 1]; with 0 one run is
+    enough. Long dialogues share stock phrases: of ACI-BENCH's 67 training visits 66 share a run with its test, none a
+    tenth of a text's.
+    """
     encounters = {(record.source, record.encounter) for record in test}
     found = {r.id: "encounter" for r in records if r.encounter and (r.source, r.encounter) in encounters}
     if templated:
         return found
     texts = [f"{record.input}\n{record.target}" for record in records]
-    shared = shared_ngrams(texts, [f"{record.input}\n{record.target}" for record in test], N)
+    shared = shared_ngrams(texts, [f"{record.input}\n{record.target}" for record in test], N, share=share)
     return {records[index].id: f"{N} words in a row" for index, _ in shared} | found
 
 
-def draw(lesson: Lesson, shots: int | None, seed: int, *, allow_leakage: bool = False) -> tuple[list[Record], int]:
+def draw(
+    lesson: Lesson, shots: int | None, seed: int, *, allow_leakage: bool = False, share: float = 0.0
+) -> tuple[list[Record], int]:
     """Return the shots and how many of them repeat the test, which is refused unless it is allowed knowingly.
 
-    Records of the lesson that repeat the test are counted before the draw. Raises BadInputError naming counts and ids,
-    never text; UsageError for more shots than there are records.
+    Records of the lesson that repeat the test (`leaking`) are counted before the draw. Raises BadInputError naming
+    counts and ids, never text; UsageError for more shots than there are records.
     """
-    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated)
+    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated, share=share)
     if leaks and not allow_leakage:
         named = ", ".join(sorted(leaks)[:SHOWN]) + (", ..." if len(leaks) > SHOWN else "")
         got = f"{len(leaks)} of {len(lesson.records)} that share an encounter or {N} words in a row: {named}"
-        do = "Add --leave-out to learn from the others, or --allow-leakage to learn from them knowingly."
+        do = "Add --leave-out to learn from the others, --leak-share for stock phrases, or --allow-leakage."
         raise BadInputError(Problem("No record to learn from may repeat the test.", got, do=do))
     chosen = draw_shots(lesson.records, len(lesson.records) if shots is None else shots, seed)
     return chosen, sum(record.id in leaks for record in chosen)
 
 
-def without_leaks(lesson: Lesson) -> tuple[Lesson, int]:
-    """Return the lesson without the records that repeat the test, and how many these were."""
-    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated)
+def without_leaks(lesson: Lesson, *, share: float = 0.0) -> tuple[Lesson, int]:
+    """Return the lesson without the records that repeat the test (`leaking`), and how many these were."""
+    leaks = leaking(lesson.records, lesson.test, templated=lesson.templated, share=share)
     return replace(lesson, records=[r for r in lesson.records if r.id not in leaks]), len(leaks)
 
 
@@ -137,8 +153,19 @@ def _file(data: Path | None) -> Path | None:
 
 
 def _own(path: Path, split: str) -> Lesson:
-    prompt, learnt, tested = read_lesson(path, split)
-    if not set(re.findall(r"\{[{%]\s*(\w+)", prompt)) <= {"input"} or "{%" in prompt:
-        must = "A task file that is learnt from may use {{input}} alone in its prompt."
-        raise UsageError(Problem(must, "other fields too", f"{path}, prompt"))
-    return Lesson(learnt, re.sub(r"\{+\s*input\s*\}+", "{input}", prompt), tested)
+    keys = own.load_own_task(path)
+    learnt, tested = own.lesson_of(keys, split, str(path))
+    return Lesson(learnt, user_turn(own.task_of(keys)), tested)
+
+
+def suite_lesson(task: Task, data: Path | None, *, split: str = "train") -> Lesson:
+    """Return the lesson of a suite's task: `split` of its data set below `data`. Raises as `lesson_of` does."""
+    source = get_source(task.dataset)
+    if source.kind is not Record or split not in source.splits:
+        must = f"{task.name} must have written answers and the split '{split}' to learn from."
+        raise UsageError(Problem(must, f"splits: {', '.join(source.splits)}", do="Give --data with records instead."))
+    if data is None or (missing := problems_of(task.dataset, data)):
+        raise BadInputError(*(missing if data else problems_of(task.dataset, None)))
+    learnt, tested = (of_section(load(task.dataset, data, part), task.section) for part in (split, source.test))
+    records = [[item for item in items if isinstance(item, Record)] for items in (learnt, tested)]
+    return Lesson(records[0], user_turn(task), records[1])

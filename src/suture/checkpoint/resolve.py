@@ -38,12 +38,13 @@ def resolve_model(reference: str, *, online: bool = False) -> Path:
         raise BadInputError(Problem("A model must be a folder.", "no such folder", reference, "Check the path."))
     try:
         import huggingface_hub
+        from huggingface_hub.errors import HfHubHTTPError
     except ImportError:
         advice = "Check the path; for hub ids install suture[model]."
         raise MissingExtraError(
             Problem("A model must be a folder or a hub id.", "no such folder", reference, advice)
         ) from None
-    errors = (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError)
+    errors = (OSError, ValueError, HfHubHTTPError)
     try:
         found = huggingface_hub.snapshot_download(
             hub_id["name"], revision=hub_id["revision"], local_files_only=not online, allow_patterns=_PATTERNS

@@ -43,6 +43,10 @@ def adapt(
     ] = None,
     leave_out: Annotated[bool, typer.Option("--leave-out", help="Leave out records that repeat the test.")] = False,
     allow_leakage: Annotated[bool, typer.Option("--allow-leakage", help="Learn from them; it is recorded.")] = False,
+    leak_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of a test text's 8-word runs that counts as repeating it; 0: one."),
+    ] = 0.0,
     list_presets: Annotated[bool, typer.Option("--list-presets", help="Show every preset and quit.")] = False,
 ) -> None:
     """Fine-tune MODEL on a few records of a task and write an adapter or a checkpoint to OUT."""
@@ -78,7 +82,7 @@ def adapt(
             continue_pretraining(folder, notes, target, settings, work=state)
         _report(target, f"read on in {len(notes)} notes")
         return
-    drawn, prompt, about = _drawn(task, data, split, instruction, shots, seed, leave_out, allow_leakage)
+    drawn, prompt, about = _drawn(task, data, split, instruction, shots, seed, leave_out, allow_leakage, leak_share)
     from suture.adapt.lessons import held_out
 
     learnt, watched = held_out(drawn, development)
@@ -124,6 +128,7 @@ def _drawn(
     seed: int,
     leave_out: bool,
     allow_leakage: bool,
+    leak_share: float,
 ) -> tuple[list[Record], str, dict[str, Any]]:
     """Return the shots, the user's turn, and what training.json says about the draw."""
     from suture.adapt.lessons import Lesson, draw, lesson_of, without_leaks
@@ -137,10 +142,13 @@ def _drawn(
         lesson = Lesson(read_items(data, Record), instruction, [])
     left = 0
     if leave_out:
-        lesson, left = without_leaks(lesson)
+        lesson, left = without_leaks(lesson, share=leak_share)
         console().print(f"left out {left} records that repeat the test", highlight=False)
-    drawn, leaks = draw(lesson, shots, seed, allow_leakage=allow_leakage)
-    about: dict[str, Any] = {"task": Path(task).name, "leakage": {"left_out": left, "learnt_from": leaks}}
+    drawn, leaks = draw(lesson, shots, seed, allow_leakage=allow_leakage, share=leak_share)
+    about: dict[str, Any] = {
+        "task": Path(task).name,
+        "leakage": {"left_out": left, "learnt_from": leaks, "share": leak_share},
+    }
     if lesson.test:
         about["test_digest"] = digest_items(lesson.test)
     return drawn, lesson.instruction, about

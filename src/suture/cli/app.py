@@ -21,6 +21,7 @@ from suture.cli.recipe import app as recipe
 from suture.cli.report import report
 from suture.cli.score import score
 from suture.cli.search import search
+from suture.cli.start import start
 from suture.cli.study import app as study
 from suture.cli.verify import verify
 from suture.cli.weigh import weigh
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
+    start,
     plan,
     merge,
     inspect,

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from suture.cli.costs import GPU, device_of, show_absent, show_cost
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from suture.study.finished import Finished
 
 app = typer.Typer(help="Run a study: parents, merges, adaptation, evaluation, report.", no_args_is_help=True)
@@ -43,12 +47,13 @@ def run(
 
     asked = load_study(study, full=full, data=data, ancestor=ancestor)
     store = Store(out or Path("runs") / asked.name)
-    with progress():
-        planned = plan_study(asked, store, workers=workers)
-    _show_plan(planned)
-    with progress():
-        done = run_study(planned, workers=workers)
-    _show(done, text=text)
+    with store.locked():
+        with progress():
+            planned = plan_study(asked, store, workers=workers)
+        _show_plan(planned)
+        with progress():
+            done = run_study(planned, workers=workers)
+        _show(done, text=text)
     console().print(f"models in {store.root / 'models'}", highlight=False)
 
 
@@ -60,43 +65,66 @@ def plan(
     ancestor: AncestorOption = None,
     full: Full = False,
     workers: Workers = 2,
+    gpu: Annotated[str, GPU] = "",
 ) -> None:
-    """Show what STUDY will run and what each axis can show at its n; computes the texts and their floors, no model."""
+    """Show what STUDY will run, what each axis can show at its n, and what it costs; no model is run.
+
+    Texts and their floors are computed. Where models or data are not there, the plan is drawn without them and says
+    what is missing.
+    """
     from suture.cli.progress import progress
     from suture.study.schema import load_study
-    from suture.study.session import plan_study
+    from suture.study.session import outline, plan_study
     from suture.study.store import Store
 
+    device = device_of(gpu)
     asked = load_study(study, full=full, data=data, ancestor=ancestor)
-    with progress():
-        done = plan_study(asked, Store(out or Path("runs") / asked.name), workers=workers)
+    store = Store(out or Path("runs") / asked.name)
+    done, absent = outline(asked, store)
+    if not absent:
+        with progress():
+            done = plan_study(asked, store, workers=workers)
     _show_plan(done)
-    _show_cost(done, workers)
+    show_cost(done, workers, device)
+    show_absent(absent)
 
 
 @app.command()
 def status(folder: Folder) -> None:
-    """List the steps of the study in FOLDER: which are finished, in what time and memory."""
+    """List the steps of the study in FOLDER: done (time, memory), running, failed and why, waiting for what."""
+    from collections import Counter
+
     from rich.filesize import decimal
     from rich.table import Table
 
     from suture.cli.console import console
     from suture.study.session import open_study
+    from suture.study.status import standings
     from suture.study.store import Store
 
-    study = open_study(Store(folder))
+    store = Store(folder)
+    found = list(standings(open_study(store)))
     table = Table(show_edge=False, pad_edge=False)
-    for column in ("step", "state", "seconds", "peak memory", "folder"):
+    for column in ("step", "state", "seconds", "peak memory", "folder, or what it waits for"):
         table.add_column(column, justify="right" if column in ("seconds", "peak memory") else "left")
-    for step in study.built.graph:
-        done = study.found.get(step.name)
-        if done is None:
-            table.add_row(step.name, "to do", "", "", "")
-        else:
-            place = study.folder(step.name).name
-            table.add_row(step.name, "done", f"{done.seconds:.1f}", decimal(done.peak_memory), place)
+    for one in found:
+        seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
+        memory = "" if one.peak_memory is None else decimal(one.peak_memory)
+        table.add_row(one.step, one.state, seconds, memory, one.folder or _awaited(one.told))
     console().print(table)
-    console().print(f"{len(study.found)} of {len(study.built.graph)} steps are done")
+    for problem in [problem for one in found if one.state == "failed" for problem in one.told]:
+        console().print(f"failed: {problem}", highlight=False, markup=False)
+    if holder := store.holder():
+        console().print(f"held by {holder}", highlight=False, markup=False)
+    counts = Counter(one.state for one in found)
+    others = "".join(
+        f", {counts[state]} {state}" for state in ("running", "failed", "ready", "waiting") if counts[state]
+    )
+    console().print(f"{counts['done']} of {len(found)} steps are done{others}")
+
+
+def _awaited(told: Sequence[str]) -> str:
+    return ", ".join(told[:2]) + (f" and {len(told) - 2} more" if len(told) > 2 else "")
 
 
 @app.command()
@@ -134,31 +162,6 @@ def _show_plan(done: Finished) -> None:
     for part in shown:
         console().print(part)
     console().print(f"{len(done.built.graph)} steps in {done.store.root}", highlight=False, markup=False)
-
-
-def _show_cost(done: Finished, workers: int) -> None:
-    from rich.filesize import decimal
-    from rich.table import Table
-
-    from suture.cli.console import console
-    from suture.study.cost import costs, free_disk
-    from suture.study.kinds import kinds
-
-    rows = costs(done.study, done.built.graph, done.store.finished(done.built.graph, kinds()))
-    if not rows:
-        console().print("Nothing is left to compute.")
-        return
-    table = Table(title="\nWhat it costs", title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
-    for column in ("step", "of them to do", "core minutes", "disk", "rate"):
-        table.add_column(column, justify="left" if column in ("step", "rate") else "right")
-    for row in rows:
-        kept = decimal(round(row.disk)) if row.disk else ""
-        rate = "measured here" if row.measured else "guessed"
-        table.add_row(row.kind, f"{row.left} of {row.steps}", f"{row.seconds / 60:.1f}", kept, rate)
-    console().print(table)
-    hours, disk = sum(row.seconds for row in rows) / 3600, sum(row.disk for row in rows)
-    total = f"About {hours / workers:.1f} hours with {workers} workers, {decimal(round(disk))} of disk"
-    console().print(f"{total} ({decimal(free_disk(done.store.root))} free); right within a factor of two.")
 
 
 def _show(done: Finished, *, text: bool | None) -> None:

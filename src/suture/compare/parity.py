@@ -191,7 +191,8 @@ def _problems(cells: Mapping[Cell, Matrix], clusters: Sequence[str]) -> list[Pro
 class MetricCurves:
     """The learning curves of one metric of a task; parities of the merged starts where a margin was stated.
 
-    clusters and items count what the curves rest on; left_out counts items that some model has no score for.
+    clusters and items count what the curves rest on; left_out counts items that some model has no score for. adapted:
+    to what the models were adapted, where one comparison holds several such tasks.
     """
 
     task: str
@@ -201,12 +202,17 @@ class MetricCurves:
     left_out: int
     points: tuple[CurvePoint, ...]
     parities: tuple[Parity, ...] = ()
+    adapted: str = ""
+
+
+def curves_text(curves: Sequence[MetricCurves]) -> str:
+    """Return the text of curves.json: "not reached" is null."""
+    return json.dumps([as_json(found) for found in curves], indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def write_curves(path: Path, curves: Sequence[MetricCurves]) -> None:
-    """Write curves.json: "not reached" is null."""
-    text = json.dumps([as_json(found) for found in curves], indent=1, sort_keys=True, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    """Write curves.json."""
+    path.write_text(curves_text(curves), encoding="utf-8")
 
 
 def read_curves(path: Path) -> tuple[MetricCurves, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from suture.data.records import Record
@@ -15,17 +15,23 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def shared_ngrams(train: Sequence[str], test: Sequence[str], n: int = 8) -> list[tuple[int, int]]:
+def shared_ngrams(
+    train: Sequence[str], test: Sequence[str], n: int = 8, *, share: float = 0.0
+) -> list[tuple[int, int]]:
     """Return the pairs (train index, test index), sorted, of texts that share `n` consecutive words (n >= 1).
 
-    Case and punctuation do not count; a text of fewer than `n` words shares nothing.
+    share: only pairs where the train text holds at least this share, in [0, 1], of the test text's different n-grams;
+    with 0 one is enough. Case and punctuation do not count; a text of fewer than `n` words shares nothing.
     """
-    holders: dict[tuple[str, ...], set[int]] = defaultdict(set)
-    for index, text in enumerate(test):
-        for gram in _ngrams(text, n):
-            holders[gram].add(index)
-    pairs = {(i, j) for i, text in enumerate(train) for gram in _ngrams(text, n) for j in holders.get(gram, ())}
-    return sorted(pairs)
+    grams = [_ngrams(text, n) for text in test]
+    holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, held in enumerate(grams):
+        for gram in held:
+            holders[gram].append(index)
+    shared = (
+        (i, Counter(j for gram in _ngrams(text, n) for j in holders.get(gram, ()))) for i, text in enumerate(train)
+    )
+    return sorted((i, j) for i, counts in shared for j, count in counts.items() if count >= share * len(grams[j]))
 
 
 def check_disjoint(train: Sequence[Record], test: Sequence[Record]) -> None:

@@ -88,7 +88,8 @@ def shots_text(shots: int | None) -> str:
 
 def _name(curves: MetricCurves) -> str:
     unit = unit_of(curves.metric)
-    return measure(curves.task, curves.metric) + (f" ({unit})" if unit else "")
+    adapted = f", adapted to {curves.adapted}" if curves.adapted else ""
+    return measure(curves.task, curves.metric) + (f" ({unit})" if unit else "") + adapted
 
 
 def _point_cell(curves: MetricCurves, point: CurvePoint | None) -> Cell:

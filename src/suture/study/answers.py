@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from suture.data.records import Record
 from suture.report.data import AnswerSet, FactMark, FactState
+from suture.study.tasks import kept_task, writes
 from suture.study.texts import read_test
-from suture.tasks.registry import get_task
+from suture.tasks.suites import user_turn
 
 if TYPE_CHECKING:
     from suture.evaluate.items import ItemRow
     from suture.evaluate.metrics.facts import Vocabulary
+    from suture.tasks.task import Task
 
 SHOWN = 48  # items of a task: a report of the full protocol must still open
 Rows = Mapping[str, Mapping[str, "ItemRow"]]
@@ -27,34 +29,34 @@ def answer_sets(name: str, source: Path, folders: Mapping[str, Path]) -> Iterato
     """
     from suture.evaluate.items import read_rows
 
-    kind = get_task(name).kind
+    task = kept_task(name, source)
     present = {label: folder / name for label, folder in folders.items() if (folder / name).is_dir()}
-    if kind in ("ifeval", "generation") and present:
+    if (task.kind == "ifeval" or writes(task)) and present:
         rows = {label: {row.item_id: row for row in read_rows(folder)} for label, folder in present.items()}
         asked = {item for table in rows.values() for item in table}
         yield from (
-            _instructed(name, source, asked, rows) if kind == "ifeval" else _summarised(name, source, asked, rows)
+            _instructed(name, source, asked, rows) if task.kind == "ifeval" else _summarised(task, source, asked, rows)
         )
 
 
 def _instructed(name: str, source: Path, asked: set[str], rows: Rows) -> Iterator[AnswerSet]:
-    prompts = [json.loads(line) for line in (source / "ifeval.jsonl").read_text(encoding="utf-8").splitlines()]
+    prompts = [json.loads(line) for line in (source / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
     for prompt in [prompt for prompt in prompts if str(prompt["key"]) in asked][:SHOWN]:
         answers, scores = _of(str(prompt["key"]), rows)
         wanted = "Instructions: " + ", ".join(prompt["instruction_id_list"])
         yield AnswerSet(name, str(prompt["key"]), prompt["prompt"], wanted, answers, scores)
 
 
-def _summarised(name: str, source: Path, asked: set[str], rows: Rows) -> Iterator[AnswerSet]:
+def _summarised(task: Task, source: Path, asked: set[str], rows: Rows) -> Iterator[AnswerSet]:
     from suture.evaluate.metrics.facts import vocabulary
 
-    records: list[Record] = read_test(name, source, None)
+    records: list[Record] = read_test(task.name, source, None)
     words = vocabulary(record.facts for record in records)
     for record in [record for record in records if record.id in asked][:SHOWN]:
         answers, scores = _of(record.id, rows)
         marks = {label: _marks(answer, record, words) for label, answer in answers.items()} if record.facts else {}
-        prompt = get_task(name).user_text(record.input)
-        yield AnswerSet(name, record.id, prompt, record.target, answers, scores, marks)
+        prompt = user_turn(task).replace("{input}", record.input)
+        yield AnswerSet(task.name, record.id, prompt, record.target, answers, scores, marks)
 
 
 def _of(item: str, rows: Rows) -> tuple[dict[str, str], dict[str, Mapping[str, float]]]:

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from suture.compare.gate import Gate
-from suture.compare.parity import read_curves
+from suture.compare.parity import MetricCurves, curves_text, read_curves
 from suture.compare.verdicts import Comparison
 from suture.report.data import AnswerSet, ModelCard, PathPoint, Provenance, RealisedRow, ReportData
 from suture.study.answers import answer_sets
-from suture.study.build import CURVES, ROUNDINGS, Built, Entry, evaluation_step, rounding_step, source_step
+from suture.study.build import OVERLAP, ROUNDINGS, Built, Entry, curves_step, evaluation_step, rounding_step
 from suture.study.models import weights_of
-from suture.study.schema import ANCESTOR, CLINICAL, GENERAL, Study
+from suture.study.overlap import overlap_notes
+from suture.study.schema import Study
 from suture.study.scores import floor_folders, read_compared, read_gate
+from suture.study.sections import ANCESTOR, CLINICAL, GENERAL
 from suture.study.store import Done, Store
-from suture.tasks.registry import get_task
+from suture.study.tasks import source_step
 
 if TYPE_CHECKING:
     from suture.compare.power import PlanningRow
@@ -54,15 +55,21 @@ class Finished:
 
 
 def planned(done: Finished) -> ReportData:
-    """Return a report of nothing but the plan: what each axis can show at this n. Needs the planning steps only."""
-    return replace(bare_report(done.study.title, NO_COMPARISON), planning=_planning(done))
+    """Return a report of nothing but the plan: what each axis can show at this n.
+
+    Needs the planning steps only; where these have not run, axes whose n the study states are planned without floors.
+    """
+    from suture.report.bare import bare_report
+
+    planning = _planning(done) if "floors" in done.found else _stated(done.study)
+    return replace(bare_report(done.study.title, NO_COMPARISON), planning=planning)
 
 
-def bare_report(title: str, comparison: Comparison) -> ReportData:
-    """Return a report of a comparison alone, for tables."""
-    gate, nothing = Gate(False, (), "not asked"), Provenance("", "", {}, {}, ())
-    axes = {score.task: get_task(score.task).axis for score in comparison.scores}
-    return ReportData(title, False, (), (), (), comparison, axes, (), (), gate, (), nothing)
+def _stated(study: Study) -> tuple[PlanningRow, ...]:
+    from suture.compare.power import plan_margins
+
+    sizes = {task: (run.n, run.n) for task, run in study.evaluation.tasks.items() if run.n is not None}
+    return plan_margins([entry.margin() for entry in study.margins if entry.task in sizes], sizes)
 
 
 def reported(done: Finished) -> ReportData:
@@ -74,11 +81,11 @@ def reported(done: Finished) -> ReportData:
     return ReportData(
         title=done.study.title,
         synthetic=done.study.synthetic,
-        notes=(*done.study.notes, *(f"{card.label}: {card.note}" for card in cards if card.note)),
+        notes=(*done.study.notes, *_overlap(done), *(f"{card.label}: {card.note}" for card in cards if card.note)),
         models=cards,
         path=_path(cards, comparison),
         comparison=comparison,
-        task_axes={name: get_task(name).axis for name in done.study.evaluation.tasks},
+        task_axes={name: done.study.known[name].axis for name in done.study.evaluation.tasks},
         planning=_planning(done),
         answers=tuple(_answers(done)),
         gate=read_gate(done.folder("gate")),
@@ -86,7 +93,7 @@ def reported(done: Finished) -> ReportData:
         provenance=_provenance(done),
         replicates=replicates,
         floors=tuple(every_floor(floor_folders(done.folder("floors")))),
-        curves=read_curves(done.folder(CURVES) / CURVES_FILE) if CURVES in done.found else (),
+        curves=tuple(_curves(done)),
     )
 
 
@@ -100,13 +107,26 @@ def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Pat
     write_report(report, data, text=text)
     write_private(comparison, (done.folder("compare") / "comparison.json").read_text(encoding="utf-8"))
     if data.curves:
-        write_private(root / CURVES_FILE, (done.folder(CURVES) / CURVES_FILE).read_text(encoding="utf-8"))
+        write_private(root / CURVES_FILE, curves_text(data.curves))
     (root / "models").mkdir(exist_ok=True)
     for entry in done.built.entries:
         model = done.folder(entry.step) / "model"
         if entry.role != "replicate" and model.exists():
             _link(root / "models" / entry.label.replace(",", "").replace(" ", "-"), model)
     return report, comparison
+
+
+def _overlap(done: Finished) -> tuple[str, ...]:
+    return overlap_notes(done.folder(OVERLAP), done.study.data.allow_overlap) if OVERLAP in done.found else ()
+
+
+def _curves(done: Finished) -> Iterator[MetricCurves]:
+    """Yield all learning curves; where there are those of several tasks, each says to which it was adapted."""
+    for adapt in done.study.adapt:
+        step = curves_step(done.study, adapt)
+        if not adapt.name and step in done.found:
+            for curves in read_curves(done.folder(step) / CURVES_FILE):
+                yield replace(curves, adapted=done.study.called(adapt))
 
 
 def _planning(done: Finished) -> tuple[PlanningRow, ...]:
@@ -131,7 +151,7 @@ def _cards(done: Finished) -> Iterator[ModelCard]:
     for entry in done.built.entries:
         if entry.role == "replicate":
             continue
-        digest = weights_of(done.folder(entry.step))
+        digest = weights_of(done.folder(entry.step)) or _evaluated_digest(done, entry)
         notes = list(_card_notes(done, entry, seen.setdefault(digest, entry.label)))
         yield ModelCard(
             label=entry.label,
@@ -144,6 +164,14 @@ def _cards(done: Finished) -> Iterator[ModelCard]:
             note=" ".join(notes),
             start=entry.start,
         )
+
+
+def _evaluated_digest(done: Finished, entry: Entry) -> str:
+    """Return the digest of a model that is kept as an adapter and was made for its evaluation."""
+    if not done.built.is_evaluated(entry):
+        return ""
+    folder = done.folder(evaluation_step(entry))
+    return str(json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["weights_digest"])
 
 
 def _card_notes(done: Finished, entry: Entry, first: str) -> Iterator[str]:
@@ -167,7 +195,7 @@ def _coefficient(done: Finished, entry: Entry) -> float:
 def _recipe(done: Finished, entry: Entry) -> str:
     if entry.merge is None:
         return ""
-    return entry.merge.recipe({name: name for name in (GENERAL, CLINICAL, ANCESTOR)}, dtype="float32").to_yaml()
+    return entry.merge.recipe({name: name for name in (GENERAL, CLINICAL, ANCESTOR)}, dtype=done.study.dtype).to_yaml()
 
 
 def _path(cards: tuple[ModelCard, ...], comparison: Comparison) -> tuple[PathPoint, ...]:
@@ -179,7 +207,7 @@ def _realised(done: Finished) -> Iterator[RealisedRow]:
     for entry in done.built.entries:
         if entry.merge is None or entry.merge.method != "linear" or math.isnan(entry.nominal):
             continue
-        yield RealisedRow(entry.nominal, "float32", "", _coefficient(done, entry))
+        yield RealisedRow(entry.nominal, done.study.dtype, "", _coefficient(done, entry))
         for rounding in ROUNDINGS if done.study.record_rounding else ():
             found = done.manifest(rounding_step(entry.merge, rounding))["realised"]["coefficient"]
             value = math.nan if found is None else found

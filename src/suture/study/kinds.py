@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import suture
-from suture.study import curves, models, scores, texts
+from suture.study import curves, models, overlap, scores, texts
 from suture.study.graph import Kind
 from suture.study.texts import digest_files
 
@@ -20,8 +20,8 @@ MERGING = (
     *("kernels", "merge", "architecture.py", "plan", "recipe", "methods", "checkpoint", "numerics"),
     "study/models.py",
 )
-TEXTS = ("data", "tasks", "study/texts.py")
-SCORES = ("evaluate", "tasks", "study/scores.py")
+TEXTS = ("data", "tasks", "study/texts.py", "study/tasks.py")
+SCORES = ("evaluate", "tasks", "study/scores.py", "study/tasks.py")
 COMPARING = ("compare", "study/scores.py")
 
 
@@ -34,8 +34,11 @@ def kinds() -> Mapping[str, Kind]:
         Kind("instructions", _source(*TEXTS), texts.instructions),
         Kind("mts_dialog", _source(*TEXTS, "adapt/shots.py"), texts.mts_dialog),
         Kind("texts", _source(*TEXTS), texts.plain),
+        Kind("own_task", _source(*TEXTS, "adapt/lessons.py"), texts.own_task),
+        Kind("suite_task", _source(*TEXTS, "adapt/lessons.py"), texts.suite_task),
         Kind("prompts", _source(*TEXTS), texts.prompts),
         Kind("drift", _source(*TEXTS), texts.drift),
+        Kind("overlap", _source(*TEXTS, "adapt/lessons.py", "study/overlap.py"), overlap.look_for_overlap),
         Kind("floors", _source(*SCORES), scores.floors),
         Kind("train", 1, models.train),
         Kind("adapt", 1, models.adapt),

@@ -7,43 +7,43 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from multiprocessing.connection import wait
 from types import FrameType
-from typing import Any
 
 from suture import events
-from suture.errors import InterruptedRunError, Problem, ResourceError
+from suture.errors import InterruptedRunError, Problem, SutureError
 from suture.events import Advanced, Finished, Started, tell, track
+from suture.study.executor import Ended, Executor, Failed, Message, Told
 from suture.study.graph import Context, Graph, Kind, Step
+from suture.study.local import LocalExecutor
 from suture.study.store import Done, Store
-from suture.study.worker import Ended, Failed, Message, Told, Worker, hired, start_worker
 
 STEPS = "study"
 
 
-class StepCrashedError(Exception):
-    """A step ended by an error that nobody foresaw: `str` names class and place, `detail` is the traceback."""
+class StepCrashedError(SutureError):
+    """A step ended by an error that nobody foresaw. detail: the frames that each such error came by."""
 
-    def __init__(self, what: str, detail: str) -> None:
-        super().__init__(what)
+    def __init__(self, *problems: Problem, detail: str = "") -> None:
+        super().__init__(*problems)
         self.detail = detail
 
 
 def run(
-    graph: Graph, kinds: Mapping[str, Kind], store: Store, *, workers: int = 2, crew: list[Worker] | None = None
+    graph: Graph, kinds: Mapping[str, Kind], store: Store, *, workers: int = 2, executor: Executor | None = None
 ) -> dict[str, Done]:
     """Run every step of `graph` that is not finished in `store`; return all steps by name.
 
-    Events of the workers are re-told under "<step>: <event>". Raises the error of the first failing step after all
-    others that do not need it have run, with every failure and what is missing for it; InterruptedRunError on Ctrl-C
-    or SIGTERM; OutputExistsError where another run holds the store. crew holds idle workers of an earlier run; those of
-    this one are left there.
+    At most `workers` steps run at a time, on `executor` (by default on processes of this machine). Their events are
+    re-told under "<step>: <event>". Where steps fail, all that do not need them run on; then one error names every
+    failure and what is missing for it: StepCrashedError where one was unforeseen, else the first one's kind. Raises
+    InterruptedRunError on Ctrl-C or SIGTERM; OutputExistsError where another run holds the store; ResourceError where
+    the disk is full.
     """
     with ExitStack() as stack:
         stack.enter_context(store.locked())
         stack.enter_context(_terminable())
         store.sweep()
-        session = _Session(graph, kinds, store, stack.enter_context(hired()) if crew is None else crew)
+        session = _Session(graph, kinds, store, executor or stack.enter_context(LocalExecutor()))
         try:
             with track(STEPS, len(graph), "steps") as advance:
                 advance(len(session.found))
@@ -60,13 +60,13 @@ def run(
 
 
 class _Session:
-    """The state of one run: what is finished, what runs on which worker, what failed."""
+    """The state of one run: what is finished, what runs, what failed."""
 
-    def __init__(self, graph: Graph, kinds: Mapping[str, Kind], store: Store, idle: list[Worker]) -> None:
-        self.graph, self.kinds, self.store, self.idle = graph, kinds, store, idle
+    def __init__(self, graph: Graph, kinds: Mapping[str, Kind], store: Store, executor: Executor) -> None:
+        self.graph, self.kinds, self.store, self.executor = graph, kinds, store, executor
         self.found = store.finished(graph, kinds)
         self.failed: dict[str, Failed] = {}
-        self.busy: dict[Worker, tuple[Step, Context, str]] = {}
+        self.running: dict[str, tuple[Step, Context, str]] = {}
         priorities = graph.priorities()
         # costs are positive, so that a step still stands after its inputs
         self.order = sorted(graph, key=lambda step: -priorities[step.name])
@@ -74,49 +74,41 @@ class _Session:
     def work(self, workers: int) -> None:
         """Run until nothing is left that can run."""
         while True:
-            for step in self._ready()[: workers - len(self.busy)]:
+            for step in self._ready()[: workers - len(self.running)]:
                 self._start(step)
-            if not self.busy:
+            if not self.running:
                 return
-            while not any(self._hear(worker) for worker in self._speaking()):
+            while not sum(self._take(name, message) for name, message in self.executor.gather()):
                 pass
 
     def end(self) -> None:
-        """End the workers that have not finished."""
-        for worker in self.busy:
-            worker.end()
-        for step, _, _ in self.busy.values():
-            tell(Finished(step.name))
+        """End what still runs."""
+        self.executor.cancel()
+        for name in self.running:
+            tell(Finished(name))
 
     def raise_failures(self) -> None:
         """Raise where a step failed: all problems in one error, each naming its step, and what is missing for it."""
         if not self.failed:
             return
-        missing = [step.name for step in self.graph if step.name not in self.found and step.name not in self.failed]
-        name, first = next(iter(self.failed.items()))
-        if first.error is None:
-            also = f" ({len(missing)} further steps wait for it)" if missing else ""
-            raise StepCrashedError(f"step {name}: {first.what}{also}", first.detail)
         problems = [problem for name, failure in self.failed.items() for problem in _problems(name, failure)]
+        missing = [step.name for step in self.graph if step.name not in self.found and step.name not in self.failed]
         if missing:
             got, advice = f"{len(missing)} left out", f"Missing: {', '.join(missing)}."
             problems.append(Problem("Every step must run.", got, do=advice))
-        raise type(first.error)(*problems)
-
-    def _speaking(self) -> list[Worker]:
-        """Wait for the workers that have something to tell, or have died, and return them."""
-        waited: list[Any] = [item for w in self.busy for item in (w.connection, w.process.sentinel)]
-        wait(waited)
-        return [w for w in self.busy if w.connection.poll() or not w.process.is_alive()]
+        unforeseen = [f"step {name}: {failure.detail}" for name, failure in self.failed.items() if not failure.error]
+        if unforeseen:
+            raise StepCrashedError(*problems, detail="\n\n".join(unforeseen))
+        first = next(failure.error for failure in self.failed.values() if failure.error)
+        raise type(first)(*problems)
 
     def _ready(self) -> list[Step]:
         """Return the steps that can start now, the most pressing first, one of each key; note those found finished."""
         ready: list[Step] = []
-        running = {step.name for step, _, _ in self.busy.values()}
-        keys = {key for _, _, key in self.busy.values()}
+        keys = {key for _, _, key in self.running.values()}
         for step in self.order:
             waits = not all(source in self.found for source in step.inputs.values())
-            if waits or step.name in running or step.name in self.found or step.name in self.failed:
+            if waits or step.name in self.running or step.name in self.found or step.name in self.failed:
                 continue
             key = self.store.key(step, self.kinds, self.found)
             done = self.store.find(step, key)
@@ -141,49 +133,34 @@ class _Session:
             folder=self.store.stage(step, key),
             shared=self.store.root,
         )
-        worker = self.idle.pop() if self.idle else start_worker()
-        self.busy[worker] = (step, context, key)
-        worker.assign(self.kinds[step.kind], context)
+        self.running[step.name] = (step, context, key)
+        self.executor.submit(step.name, self.kinds[step.kind], context)
         tell(Started(step.name, 0, ""))
 
-    def _hear(self, worker: Worker) -> bool:
-        """Take one message of a worker; return whether its step has ended."""
-        step = self.busy[worker][0]
-        try:
-            message: Message = worker.connection.recv()
-        except (EOFError, OSError):
-            message = _death(worker)
+    def _take(self, name: str, message: Message) -> bool:
+        """Take one message of a step; return whether it has ended."""
         if isinstance(message, Told):
-            tell(replace(message.event, name=f"{step.name}: {message.event.name}"))
+            tell(replace(message.event, name=f"{name}: {message.event.name}"))
             return False
-        step, context, key = self.busy.pop(worker)
+        step, context, key = self.running.pop(name)
         if isinstance(message, Ended):
             done = Done(key, message.digest, round(message.seconds, 3), message.peak_memory)
             self.store.commit(step, context.folder, done)
             self._note(step, done)
         else:
-            self.failed[step.name] = message
-            tell(events.Failed(step.name, str(message.error or message.what)))
-        tell(Finished(step.name))
-        if worker.process.is_alive():
-            self.idle.append(worker)
-        else:
-            worker.end()
+            self.failed[name] = message
+            self.store.fail(step, key, [str(problem) for problem in _problems(name, message)])
+            tell(events.Failed(name, str(message.error or message.what)))
+        tell(Finished(name))
         return True
 
 
 def _problems(step: str, failure: Failed) -> list[Problem]:
     """Return what went wrong in a step, each problem with the step's name before its place."""
     if failure.error is None:
-        return [Problem("A step must end.", failure.what, f"step {step}")]
+        advice = "This was not foreseen: add --debug to see where, and report it."
+        return [Problem("A step must end.", failure.what, f"step {step}", advice)]
     return [replace(p, where=", ".join(filter(None, [f"step {step}", p.where]))) for p in failure.error.problems]
-
-
-def _death(worker: Worker) -> Failed:
-    worker.process.join()
-    got = f"a worker that ended with code {worker.process.exitcode}"
-    advice = "Most often memory ran out: close other programs or run with --workers 1."
-    return Failed(ResourceError(Problem("A worker must live until its step ends.", got, do=advice)), "", "")
 
 
 @contextmanager

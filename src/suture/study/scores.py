@@ -19,7 +19,8 @@ from suture.compare.gate import Gate, GateCheck
 from suture.compare.verdicts import Comparison, Contrast, Interval, Margin, read_comparison, write_comparison
 from suture.data.records import ContrastPair, Record, read_items
 from suture.study.graph import Context
-from suture.study.models import weights_of
+from suture.study.models import weights_of, whole_model
+from suture.study.tasks import kept_task
 from suture.study.texts import digest_files, read_test
 from suture.tasks.registry import get_task
 
@@ -48,7 +49,8 @@ def floors(context: Context) -> str:
     for name in context.parameters["tasks"]:
         load = _workload(context, name)
         lesson = context.inputs.get(f"lesson: {name}")
-        train = read_items(lesson / f"{name}.train.jsonl", Record) if lesson else []
+        taught = lesson / f"{name}.train.jsonl" if lesson else _source(context, name) / f"{name}.floor.jsonl"
+        train = read_items(taught, Record) if taught.is_file() else []
         evaluate_floors(load, train, context.folder)
         sizes[name] = _size(load.items)
     (context.folder / "sizes.json").write_text(json.dumps(sizes), encoding="utf-8")
@@ -59,13 +61,12 @@ def evaluate(context: Context) -> str:
     """Evaluate a model on its tasks; results are kept below the study's folder and linked here."""
     from suture.evaluate.run import evaluate_model
 
-    model, replicate = context.inputs["model"], context.parameters["replicate"]
-    digest = weights_of(model)
+    replicate = context.parameters["replicate"]
     work = [_workload(context, name) for name in context.parameters["tasks"]]
     results = context.shared / ("replicates" if replicate else "results")
     batch = context.parameters["batch_size"]
-    with _alone(results, digest):
-        found = evaluate_model(model / "model", work, results, digest=digest, batch_size=batch)
+    with whole_model(context, "model") as (model, digest), _alone(results, digest):
+        found = evaluate_model(model, work, results, digest=digest, batch_size=batch)
     for name, folder in found.items():
         (context.folder / name).mkdir()
         for path in folder.iterdir():
@@ -131,14 +132,18 @@ def _workload(context: Context, name: str) -> Any:
     from suture.evaluate.workload import Workload
 
     run = context.parameters["tasks"][name]
-    task = get_task(name)
+    source = _source(context, name)
+    task = kept_task(name, source)
     if run["new_tokens"]:
         task = replace(task, max_new_tokens=run["new_tokens"])
-    source = context.inputs[run["source"]]
     if task.kind == "ifeval":
-        return Workload(task, source / "ifeval.jsonl")
+        return Workload(task, source / f"{name}.jsonl")
     parents = {role.removeprefix(ANSWERS): p for role, p in context.inputs.items() if role.startswith(ANSWERS)}
     return Workload(task, read_test(name, source, run["n"]), parents if task.kind == "drift" else {})
+
+
+def _source(context: Context, task: str) -> Path:
+    return context.inputs[context.parameters["tasks"][task]["source"]]
 
 
 def _size(items: Sequence[Any] | Path) -> tuple[int, int]:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from suture.errors import Problem
 from suture.study.build import build
 from suture.study.finished import Finished
 from suture.study.kinds import kinds
+from suture.study.local import LocalExecutor
 from suture.study.runner import run
 from suture.study.schema import Study, load_study
 from suture.study.scores import gate_passed
-from suture.study.store import Store, replace_file
-from suture.study.worker import hired
+from suture.study.store import Store, on_disk, replace_file
 
 STUDY_FILE = "study.yaml"
 
 
 def plan_study(study: Study, store: Store, *, workers: int = 2) -> Finished:
-    """Run the quick steps that planning needs: texts and floors, no model. Raises as `run` does."""
+    """Run the quick steps that planning needs: texts and floors, no model. Raises as `run` does.
+
+    Who runs the study too holds the store (`Store.locked`) over both, so that no other run comes between.
+    """
     built = build(study)
-    store.check()
-    found = run(built.planning, kinds(), store, workers=workers)
-    replace_file(store.root / STUDY_FILE, study.to_yaml().encode())
+    with store.locked():
+        found = run(built.planning, kinds(), store, workers=workers)
+        with on_disk(store.root):
+            replace_file(store.root / STUDY_FILE, study.to_yaml().encode())
     return Finished(study, built, store, found)
+
+
+def outline(study: Study, store: Store) -> tuple[Finished, list[Problem]]:
+    """Return the plan of a study whose models and data need not be there, and what is missing; computes nothing."""
+    absent: list[Problem] = []
+    built = build(study, absent=absent)
+    found = {} if absent else store.finished(built.graph, kinds())
+    return Finished(study, built, store, found), list(dict.fromkeys(absent))
 
 
 def run_study(plan: Finished, *, workers: int = 2) -> Finished:
@@ -28,11 +41,11 @@ def run_study(plan: Finished, *, workers: int = 2) -> Finished:
 
     Parents come first; where they do not differ as the gate demands, no merge is evaluated.
     """
-    with hired() as crew:
-        found = run(plan.built.opening, kinds(), plan.store, workers=workers, crew=crew)
+    with plan.store.locked(), LocalExecutor() as executor:
+        found = run(plan.built.opening, kinds(), plan.store, workers=workers, executor=executor)
         gate = Finished(plan.study, plan.built, plan.store, found).folder("gate")
         built = build(plan.study, passed=gate_passed(gate))
-        found = run(built.graph, kinds(), plan.store, workers=workers, crew=crew)
+        found = run(built.graph, kinds(), plan.store, workers=workers, executor=executor)
     return Finished(plan.study, built, plan.store, found)
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
-from suture.errors import OutputExistsError, Problem
+from suture.checkpoint.disk import free_bytes, sync_folder
+from suture.errors import OutputExistsError, Problem, ResourceError
 from suture.study.graph import Graph, Kind, Step, step_key
 
 DONE = "done.json"
+FAILED = "failed"
+LOCK = ".lock"
+# What a disk says that is full, broken or read-only.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +37,27 @@ class Done:
     peak_memory: int
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the last try of a step ended: what went wrong, in sentences without text of the data, and when (seconds)."""
+
+    problems: tuple[str, ...]
+    time: float
+
+
 class Store:
-    """Finished steps below the folder `root`. Only one run at a time holds it."""
+    """Finished steps below the folder `root`. Only one run at a time holds it. A disk's errors are ResourceErrors."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.steps = root / "steps"
+        self._held = False
 
     def check(self) -> None:
         """Raise OutputExistsError where `root` holds files and is no study's folder."""
-        if self.root.exists() and (not self.root.is_dir() or (any(self.root.iterdir()) and not self.steps.is_dir())):
+        if self.steps.is_dir() or not self.root.exists():
+            return
+        if not self.root.is_dir() or any(path.name != LOCK for path in self.root.iterdir()):
             advice = "Name a new folder, or that of the study itself."
             must = "The folder must be new or a study's."
             raise OutputExistsError(Problem(must, "other files", str(self.root), advice))
@@ -56,21 +76,47 @@ class Store:
 
     def stage(self, step: Step, key: str) -> Path:
         """Return a new, empty folder in which the step is to write."""
-        staging = self.steps / f".{step.kind}-{key[:12]}.partial"
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True, mode=0o700)
+        staging = self._staging(step, key)
+        with on_disk(self.root):
+            self._failure(step, key).unlink(missing_ok=True)
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir(parents=True, mode=0o700)
         return staging
+
+    def started(self, step: Step, key: str) -> float | None:
+        """Return when a step began that has not ended, in seconds since 1970; None where it has not begun."""
+        try:
+            return self._staging(step, key).stat().st_ctime
+        except FileNotFoundError:
+            return None
+
+    def fail(self, step: Step, key: str, problems: Sequence[str]) -> None:
+        """Remove what a failed step has written and keep why, until it is tried again, where the disk takes that."""
+        shutil.rmtree(self._staging(step, key), ignore_errors=True)
+        path = self._failure(step, key)
+        with suppress(OSError):
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            replace_file(path, json.dumps({"problems": list(problems), "time": time.time()}).encode())
+
+    def failure(self, step: Step, key: str) -> Failure | None:
+        """Return how the last try of a step ended, None where it did not fail."""
+        try:
+            raw = json.loads(self._failure(step, key).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Failure(tuple(raw["problems"]), raw["time"])
 
     def commit(self, step: Step, staging: Path, done: Done) -> None:
         """Move a step's folder into place, synced; a stale one of the same key is replaced."""
-        with (staging / DONE).open("w", encoding="utf-8") as stream:
-            json.dump(asdict(done), stream, indent=1, sort_keys=True)
-            stream.flush()
-            os.fsync(stream.fileno())
-        target = self.folder(step, done.key)
-        shutil.rmtree(target, ignore_errors=True)
-        staging.rename(target)
-        _sync_folder(self.steps)
+        with on_disk(self.root):
+            with (staging / DONE).open("w", encoding="utf-8") as stream:
+                json.dump(asdict(done), stream, indent=1, sort_keys=True)
+                stream.flush()
+                os.fsync(stream.fileno())
+            target = self.folder(step, done.key)
+            shutil.rmtree(target, ignore_errors=True)
+            staging.rename(target)
+            sync_folder(self.steps)
 
     def sweep(self) -> None:
         """Remove what an interrupted run left half-written. Only the holder of the lock may do so."""
@@ -104,27 +150,77 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the store while the block runs. Raises OutputExistsError, naming the holder, where another run does.
+        """Hold the store while the block runs; a block within the block is free to ask for it again.
 
-        The lock is the operating system's, so that it ends with the process that held it, however that ended.
+        The lock is the operating system's, so that it ends with the process that held it, however that ended. Raises
+        OutputExistsError where another run holds the store, naming it, and what `check` raises.
         """
-        self.steps.mkdir(parents=True, exist_ok=True)
-        path = self.root / ".lock"
-        with path.open("a+", encoding="utf-8") as stream:
+        if self._held:
+            yield
+            return
+        self.check()
+        with on_disk(self.root):
+            self.steps.mkdir(parents=True, exist_ok=True)
+            stream = (self.root / LOCK).open("a+", encoding="utf-8")
+        with stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                stream.seek(0)
-                holder = stream.read().strip() or "another process"
+                holder = _holder(stream)
                 problem = Problem("One run at a time may use a folder.", holder, str(self.root), "Wait or stop it.")
                 raise OutputExistsError(problem) from None
-            stream.truncate(0)
-            stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            stream.flush()
+            with on_disk(self.root):
+                stream.truncate(0)
+                since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+                stream.write(f"process {os.getpid()} on {socket.gethostname()}, since {since}\n")
+                stream.flush()
+            self._held = True
             try:
                 yield
             finally:
+                self._held = False
                 stream.truncate(0)
+
+    def holder(self) -> str:
+        """Return which process holds the store, "" where none does."""
+        path = self.root / LOCK
+        if not path.is_file():
+            return ""
+        with path.open("r", encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _holder(stream)
+        return ""
+
+    def _staging(self, step: Step, key: str) -> Path:
+        return self.steps / f".{step.kind}-{key[:12]}.partial"
+
+    def _failure(self, step: Step, key: str) -> Path:
+        return self.root / FAILED / f"{step.kind}-{key[:12]}.json"
+
+
+@contextmanager
+def on_disk(folder: Path) -> Iterator[None]:
+    """Turn what a disk says that is full, broken or read-only into a ResourceError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK:
+            raise disk_error(error, folder) from None
+        raise
+
+
+def disk_error(error: OSError, folder: Path) -> ResourceError:
+    """Return what a user can do about an error of the disk that `folder` is on."""
+    got = f"{os.strerror(error.errno or 0).lower()}, {free_bytes(folder):,} bytes free"
+    advice = "Make room and give the same command again: finished steps are kept."
+    return ResourceError(Problem("The disk must take what a step writes.", got, str(folder), advice))
+
+
+def _holder(stream: TextIO) -> str:
+    stream.seek(0)
+    return stream.read().strip() or "another process"
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -132,11 +228,3 @@ def replace_file(path: Path, content: bytes) -> None:
     staging = path.with_name(path.name + ".partial")
     staging.write_bytes(content)
     staging.replace(path)
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

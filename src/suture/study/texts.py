@@ -6,26 +6,30 @@ Training and test texts are made by separate steps, so that a longer test trains
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from blake3 import blake3
 
 from suture.data.records import Choice, ContrastPair, Item, Record, read_items, write_items
 from suture.errors import Problem, UsageError
 from suture.study.graph import Context
+from suture.study.tasks import LESSON, TEST, keep_task, kept_task
 from suture.tasks.canaries import TASK as CANARIES
 from suture.tasks.registry import TASKS, get_task
 from suture.tasks.suites import SUITE_TASKS
 
+if TYPE_CHECKING:
+    from suture.adapt.lessons import Lesson
+
 T = TypeVar("T")
-LESSON, TEST = "lesson", "test"
 KINDS: Mapping[str, Any] = {"choice": Choice, "contrast": ContrastPair}
 BUILT_IN_SEED, BUILT_IN_ENCOUNTERS = 1, 64
+FLOOR = 200  # training records that a floor may answer with
 
 
 def clinic(context: Context) -> str:
@@ -92,6 +96,59 @@ def plain(context: Context) -> str:
     return _write(context, {"texts.train": records})
 
 
+def own_task(context: Context) -> str:
+    """Write the test items of a task of one's own, or the rows of its split "train" without those that repeat the test.
+
+    Beside the test stand the first training rows, for its floors, and in either folder the task itself.
+    """
+    from suture.adapt.lessons import Lesson
+    from suture.evaluate.harness_tasks import check_documents
+    from suture.tasks.own import OwnTask, is_taught, items_of, lesson_of, task_of
+    from suture.tasks.suites import user_turn
+
+    own = OwnTask(**context.parameters["task"])
+    task = task_of(own)
+    keep_task(context.folder, task)
+    if context.parameters["part"] == LESSON:
+        learnt, tested = lesson_of(own, "train", f"task {own.name}")
+        return _write_lesson(context, task.name, Lesson(learnt, user_turn(task), tested))
+    items = items_of(own)
+    check_documents(task, items)
+    taught = lesson_of(own, "train", f"task {own.name}")[0][:FLOOR] if is_taught(own) else []
+    return _write_test(context, task.name, first(task.name, items, context.parameters["n"]), taught)
+
+
+def suite_task(context: Context) -> str:
+    """Write the test items of a suite's task, or the training split of its data set without what repeats the test."""
+    from suture.adapt.lessons import suite_lesson
+    from suture.evaluate.suites import suite_workload, training
+
+    task, folder = get_task(context.parameters["task"]), Path(context.parameters["folder"])
+    if context.parameters["part"] == LESSON:
+        return _write_lesson(context, task.name, suite_lesson(task, folder))
+    items, n = suite_workload(task, "", str(folder)).items, context.parameters["n"]
+    if isinstance(items, Path):
+        kept = first(task.name, items.read_text(encoding="utf-8").splitlines(keepends=True), n)
+        (context.folder / f"{task.name}.jsonl").write_text("".join(kept), encoding="utf-8")
+        return _digest(context.folder)
+    return _write_test(context, task.name, first(task.name, items, n), training(task, folder, most=FLOOR))
+
+
+def _write_test(context: Context, task: str, items: Sequence[Any], taught: Sequence[Record]) -> str:
+    return _write(context, {task: items} | ({f"{task}.floor": taught} if taught else {}))
+
+
+def _write_lesson(context: Context, task: str, lesson: Lesson) -> str:
+    from suture.adapt.lessons import without_leaks
+
+    clear, left = without_leaks(lesson, share=context.parameters["share"])
+    if not clear.records:
+        must = "A task that is learnt from must have training records that repeat nothing of its test."
+        raise UsageError(Problem(must, f"0 of {len(lesson.records)}", f"task {task}"))
+    (context.folder / "left_out.json").write_text(json.dumps({"left_out": left}), encoding="utf-8")
+    return _write(context, {f"{task}.train": clear.records})
+
+
 def prompts(context: Context) -> str:
     """Copy the first n IFEval prompts of a file."""
     lines = Path(context.parameters["path"]).read_text(encoding="utf-8").splitlines(keepends=True)
@@ -109,7 +166,9 @@ def drift(context: Context) -> str:
 
 def read_test(task: str, folder: Path, n: int | None) -> list[Any]:
     """Return the first n items of a task from the folder of its source, all where n is None."""
-    items = read_items(folder / f"{task}.jsonl", KINDS.get(get_task(task).kind, Record))
+    asked = kept_task(task, folder)
+    choices = asked.kind == "harness" and not asked.max_new_tokens
+    items = read_items(folder / f"{task}.jsonl", Choice if choices else KINDS.get(asked.kind, Record))
     return first(task, items, n)
 
 
@@ -170,15 +229,6 @@ def digest_files(paths: Sequence[Path]) -> str:
 def mts_files(folder: Path) -> str:
     """Return the digest of the CSV files in a folder of MTS-Dialog, "" where there are none."""
     return digest_files(list(folder.glob("*.csv"))) if folder.is_dir() else ""
-
-
-def expand(path: str) -> str:
-    """Return `path` with the variables of the environment filled in. Raises UsageError for one that is not set."""
-    found = os.path.expandvars(os.path.expanduser(path))
-    if "$" in found:
-        advice = "Set the variable, or give --data with the folder of MTS-Dialog's Main-Dataset."
-        raise UsageError(Problem("The data's folder must be known.", path, "data.mts_dialog.path", advice))
-    return found
 
 
 def _turns(path: Path) -> list[Record]:

@@ -19,9 +19,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import suture
-from suture.errors import SutureError
-from suture.events import Event, listening
+from suture.errors import Problem, ResourceError, SutureError
+from suture.events import listening
+from suture.study.executor import Ended, Failed, Told
 from suture.study.graph import Context, Kind
+from suture.study.store import DISK, disk_error
 
 # One thread a worker, since OpenMP threads that spin on shared cores run several times slower; memory is kept by the
 # process, which spares a training step thousands of page faults; nothing goes online.
@@ -39,34 +41,6 @@ ENVIRONMENT = {
     # An interrupted worker leaves semaphores of libraries behind, which are removed; that is no news.
     "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An event of the running step."""
-
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A step ended well: the digest of what it made, wall seconds, peak of resident memory in bytes."""
-
-    digest: str
-    seconds: float
-    peak_memory: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A step failed by an error of Suture's, or by an unexpected one: its class and place, and its traceback."""
-
-    error: SutureError | None
-    what: str
-    detail: str
-
-
-Message = Told | Ended | Failed
 
 
 @dataclass(slots=True, eq=False)
@@ -94,17 +68,6 @@ class Worker:
             self.process.kill()
             self.process.join()
         self.connection.close()
-
-
-@contextmanager
-def hired() -> Iterator[list[Worker]]:
-    """Yield a list in which runs leave their idle workers for the next one, who need not load the libraries again."""
-    crew: list[Worker] = []
-    try:
-        yield crew
-    finally:
-        for worker in crew:
-            worker.dismiss()
 
 
 def start_worker() -> Worker:
@@ -152,11 +115,16 @@ def _attempt(kind: Kind, context: Context) -> Ended | Failed:
     try:
         digest = kind.run(context)
     except SutureError as error:
-        return Failed(error, "", "")
+        return Failed(error)
     except MemoryError as error:
-        return Failed(None, _place(error), "")
+        advice = "Close other programs or run with --workers 1; finished steps are kept."
+        return Failed(ResourceError(Problem("Memory must suffice for the step.", _place(error), do=advice)))
+    except OSError as error:
+        if error.errno in DISK:
+            return Failed(disk_error(error, context.folder))
+        return Failed(None, _place(error), _frames(error))
     except Exception as error:
-        return Failed(None, _place(error), traceback.format_exc())
+        return Failed(None, _place(error), _frames(error))
     return Ended(digest, time.monotonic() - began, _peak())
 
 
@@ -165,6 +133,20 @@ def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is `_attempt`
     last = next((frame for frame in reversed(frames) if PACKAGE in Path(frame.filename).parents), frames[-1])
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+
+
+def _frames(error: BaseException | None) -> str:
+    """Return where an error came from, and what it was raised in the course of; class and places, no text of theirs."""
+    told: list[str] = []
+    while error is not None:
+        lines = [f"  {frame.filename}, line {frame.lineno}, in {frame.name}" for frame in _walked(error)]
+        told.append("\n".join([f"{type(error).__name__}, raised by (the last call last)", *lines]))
+        error = error.__cause__ or error.__context__
+    return "\nin the course of\n".join(told)
+
+
+def _walked(error: BaseException) -> list[traceback.FrameSummary]:
+    return list(traceback.extract_tb(error.__traceback__))
 
 
 def _end_with_parent() -> None:

@@ -18,9 +18,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from suture.data.prepare import check_items
 from suture.data.readers.medical import LETTERS
@@ -58,6 +58,12 @@ class OwnTask(StrictModel):
             raise ValueError("name must not be the name of a task of Suture")
         return name
 
+    @model_validator(mode="after")
+    def _is_judged(self) -> Self:
+        if bool(self.options) == bool(self.metrics):
+            raise ValueError(f"either metrics or options must be given, got {'both' if self.options else 'neither'}")
+        return self
+
     @field_validator("prompt")
     @classmethod
     def _asks(cls, prompt: str) -> str:
@@ -72,31 +78,34 @@ def read_own_task(path: Path, known: tuple[str, ...]) -> tuple[Task, Items]:
     Raises UsageError for a malformed file, BadInputError for malformed data: repeated ids, empty inputs or references,
     answers that are none of the options. Every problem is named, with its row, and no text of the data.
     """
+    own = load_own_task(path)
+    refuse(UsageError, unknown_metrics(own, known, str(path)))
+    return task_of(own), items_of(own)
+
+
+def load_own_task(path: Path) -> OwnTask:
+    """Return the keys of a task file, its data as an absolute path. Raises UsageError with every problem in it."""
     own = load_yaml(path, OwnTask)
-    unknown = [name for name in own.metrics if name not in known]
-    problems = [
-        Problem(f"A metric must be one of {', '.join(known)}.", f"'{name}'", f"{path}, metrics") for name in unknown
-    ]
-    if bool(own.options) == bool(own.metrics):
-        got = "both" if own.options else "neither"
-        problems.append(Problem("Either metrics or options must be given.", got, str(path)))
-    refuse(UsageError, problems)
-    return _task(own), _items(own, path.parent / own.data)
+    return own.model_copy(update={"data": str((path.parent / own.data).absolute())})
 
 
-def read_lesson(path: Path, split: str) -> tuple[str, list[Record], list[Record]]:
-    """Return the prompt of a task file, the rows of another split of its data, to learn from, and those of its test.
+def unknown_metrics(own: OwnTask, known: tuple[str, ...], where: str) -> list[Problem]:
+    """Return a problem for each metric of a task file that is not `known`; `where` names the file."""
+    must = f"A metric must be one of {', '.join(known)}."
+    return [Problem(must, f"'{name}'", f"{where}, metrics") for name in own.metrics if name not in known]
 
-    Raises UsageError for a file without `split`, for the split that is tested, and for multiple choice.
+
+def lesson_of(own: OwnTask, split: str, where: str) -> tuple[list[Record], list[Record]]:
+    """Return the rows of another split of a task's data, to learn from, and those of its test; `where` names the task.
+
+    Raises UsageError for a task without `split`, for the split that is tested, and for multiple choice.
     """
-    own = load_yaml(path, OwnTask)
     if not own.split or own.split == split or own.options:
         got = "multiple choice" if own.options else f"split: {own.split or 'none'}"
         must = f"A task file that is learnt from must test another split than '{split}', and have written answers."
-        raise UsageError(Problem(must, got, str(path), "Add the field split to the data, and `split: test` here."))
-    data = path.parent / own.data
-    tested = [item for item in _items(own, data) if isinstance(item, Record)]
-    learnt = _items(own.model_copy(update={"split": split}), data)
+        raise UsageError(Problem(must, got, where, "Add the field split to the data, and `split: test` here."))
+    tested = [item for item in items_of(own) if isinstance(item, Record)]
+    learnt = items_of(own.model_copy(update={"split": split}))
     records = [item for item in learnt if isinstance(item, Record)]
     if not own.id:  # rows are numbered within a split
         names = [f"{own.name}-{split}-{number}" for number in range(1, len(records) + 1)]
@@ -104,10 +113,18 @@ def read_lesson(path: Path, split: str) -> tuple[str, list[Record], list[Record]
             replace(record, id=name, encounter=record.encounter if own.encounter else name)
             for record, name in zip(records, names, strict=True)
         ]
-    return own.prompt, records, tested
+    return records, tested
 
 
-def _task(own: OwnTask) -> Task:
+def is_taught(own: OwnTask) -> bool:
+    """Say whether the data of a task holds rows with the split "train", to learn from, beside those of its test."""
+    if not own.split or own.split == "train" or own.options:
+        return False
+    return any(row["split"] == "train" for row in read_rows(Path(own.data), ["split"]))
+
+
+def task_of(own: OwnTask) -> Task:
+    """Return the task that a file describes."""
     metrics = ("accuracy", "accuracy_norm", "answer_nll") if own.options else _with_side_effects(own.metrics)
     return Task(
         name=own.name,
@@ -127,7 +144,9 @@ def _with_side_effects(metrics: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*metrics, "words", "repetition", "language_mixing", "refusal", "empty")))
 
 
-def _items(own: OwnTask, path: Path) -> Items:
+def items_of(own: OwnTask) -> Items:
+    """Return the items of a task whose data is an absolute path. Raises BadInputError with every problem, by row."""
+    path = Path(own.data)
     fields = [name for name in (own.input, own.target, own.encounter, own.id, own.options) if name]
     rows = read_rows(path, fields + (["split"] if own.split else []))
     if own.split:

@@ -6,10 +6,13 @@ harness's own task, why. `lm_eval --include_path` runs it too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
+
+import yaml
 
 from suture.errors import Problem, UsageError
 from suture.tasks.ifeval import TASK as IFEVAL
@@ -150,3 +153,17 @@ def get_suite(name: str) -> tuple[Task, ...]:
 def task_file(task: Task) -> Path:
     """Return the harness's task file of a task of kind "harness"."""
     return FOLDER / f"{task.name}.yaml"
+
+
+def user_turn(task: Task) -> str:
+    """Return the user's turn of a task that writes, {input} where the item's text stands: what is learnt from.
+
+    Raises UsageError for a prompt of the harness that uses more of an item than its input.
+    """
+    if task.kind != "harness":
+        return task.instruction or "{input}"
+    prompt = task.instruction or yaml.safe_load(task_file(task).read_text(encoding="utf-8"))["doc_to_text"]
+    if not set(re.findall(r"\{[{%]\s*(\w+)", prompt)) <= {"input"} or "{%" in prompt:
+        must = "A task that is learnt from may use {{input}} alone in its prompt."
+        raise UsageError(Problem(must, "other fields too", f"task {task.name}, prompt"))
+    return re.sub(r"\{+\s*input\s*\}+", "{input}", prompt)

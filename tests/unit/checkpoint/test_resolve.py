@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,3 +146,11 @@ def test_only_online_reaches_the_network_and_never_for_code(monkeypatch: pytest.
     assert isinstance(patterns, list)
     for name in ("modeling_x.py", "pytorch_model.bin", "model.pkl"):
         assert not any(Path(name).match(pattern) for pattern in patterns)
+
+
+def test_in_a_fresh_process_a_missing_hub_id_is_named_too(cache: Path) -> None:
+    # what the library loads lazily may by chance have been loaded by another test
+    code = "from suture.checkpoint.resolve import resolve_model\nresolve_model('org/none')"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "BadInputError" in ran.stderr
+    assert "not in the hub cache" in ran.stderr

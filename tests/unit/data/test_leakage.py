@@ -61,3 +61,14 @@ def test_the_clinic_does_not_leak():
     clinic = generate(0, 200, 60)
     check_disjoint(summaries(clinic.train), summaries(clinic.test))
     check_disjoint(references(clinic.train), references(clinic.test))
+
+
+def test_a_share_tells_stock_phrases_from_repeated_texts() -> None:
+    phrase = "do you have any pain in your chest"
+    long = f"{phrase} " + " ".join(f"word{i}" for i in range(92))
+    train = [f"well {phrase} or not", long]
+    assert shared_ngrams(train, [long]) == [(0, 0), (1, 0)]
+    # the test text has 100 words and 93 runs of eight, of which the first record holds one
+    assert shared_ngrams(train, [long], share=1 / 93) == [(0, 0), (1, 0)]
+    assert shared_ngrams(train, [long], share=2 / 93) == [(1, 0)]
+    assert shared_ngrams(train, [long], share=1.0) == [(1, 0)]

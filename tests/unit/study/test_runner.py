@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,11 @@ from toys import KINDS
 
 from suture.errors import InterruptedRunError, NumericError, ResourceError
 from suture.events import Event, Failed, Finished, Started, listening
-from suture.study.graph import Graph, Step
+from suture.study.executor import Ended, Message, Told
+from suture.study.executor import Failed as Fell
+from suture.study.graph import Context, Graph, Kind, Step
 from suture.study.runner import StepCrashedError, run
-from suture.study.store import Store
+from suture.study.store import Done, Store, on_disk
 
 
 def _number(name: str, value: int) -> Step:
@@ -67,10 +71,97 @@ def test_what_does_not_need_a_failing_step_runs_on(tmp_path: Path) -> None:
 
 
 def test_an_unforeseen_error_is_told_by_class_and_place_without_its_text(tmp_path: Path) -> None:
-    with pytest.raises(StepCrashedError, match=r"step x: ValueError at toys.py:\d+") as caught:
+    with pytest.raises(StepCrashedError, match=r"step x: A step must end. Got ValueError at toys.py:\d+") as caught:
         run(Graph([Step("x", "crashes")]), KINDS, Store(tmp_path))
     assert "patient" not in str(caught.value)
-    assert "patient text" in caught.value.detail
+    assert "toys.py, line" in caught.value.detail
+    assert "KeyError" in caught.value.detail  # what it was raised in the course of
+    assert "patient" not in caught.value.detail
+    kept = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [text for text in kept if "patient" in text]
+
+
+def test_every_failure_is_named_and_an_unforeseen_one_is_the_gravest(tmp_path: Path) -> None:
+    steps = [Step("bad", "refuses"), Step("x", "crashes"), Step("y", "crashes", {"other": 1}), _number("a", 1)]
+    with pytest.raises(StepCrashedError) as caught:
+        run(Graph(steps), KINDS, Store(tmp_path), workers=1)
+    assert {problem.where.partition(",")[0] for problem in caught.value.problems} == {"step bad", "step x", "step y"}
+    assert caught.value.detail.count("ValueError, raised by") == 2
+    assert _ran(tmp_path) == {"a": 1}
+
+
+def test_a_full_disk_in_a_step_is_named_and_the_others_run_on(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    graph = Graph([Step("full", "fills"), _number("a", 1), _total("sum", "a")])
+    with pytest.raises(ResourceError, match=r"step full, .*: The disk must take what a step writes"):
+        run(graph, KINDS, store, workers=1)
+    assert _ran(tmp_path) == {"a": 1, "total": 1}
+
+
+def test_a_full_disk_where_steps_are_put_in_place_keeps_what_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, store = Graph([_number("a", 1), _number("b", 2), _total("sum", "a", "b")]), Store(tmp_path)
+    commit = Store.commit
+
+    def full(self: Store, step: Step, staging: Path, done: Done) -> None:
+        if step.name == "sum":
+            with on_disk(self.root):
+                raise OSError(errno.ENOSPC, "No space left on device", "patient.txt")
+        commit(self, step, staging, done)
+
+    monkeypatch.setattr(Store, "commit", full)
+    with pytest.raises(ResourceError, match=r"no space left on device, .* bytes free") as caught:
+        run(graph, KINDS, store)
+    assert "patient" not in str(caught.value)
+    monkeypatch.setattr(Store, "commit", commit)
+    run(graph, KINDS, store)
+    assert _ran(tmp_path) == {"a": 1, "b": 1, "total": 2}
+
+
+class Here:
+    """An executor without processes: steps run when they are asked for, the last submitted first."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[str, Kind, Context]] = []
+        self.most = 0
+        self.cancelled = 0
+
+    def submit(self, name: str, kind: Kind, context: Context) -> None:
+        self.waiting.append((name, kind, context))
+        self.most = max(self.most, len(self.waiting))
+
+    def gather(self) -> Sequence[tuple[str, Message]]:
+        name, kind, context = self.waiting.pop()
+        try:
+            return [(name, Told(Started("inside", 1, ""))), (name, Ended(kind.run(context), 0.5, 1))]
+        except NumericError as error:
+            return [(name, Fell(error))]
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+        self.waiting.clear()
+
+
+def test_the_scheduler_needs_no_more_than_three_methods(tmp_path: Path) -> None:
+    steps = [_number("a", 7), _number("b", 7), _total("l", "a"), Step("bad", "refuses"), _total("lost", "bad")]
+    executor, told = Here(), list[Event]()
+    with listening(told.append), pytest.raises(NumericError, match="Missing: lost"):
+        run(Graph(steps), KINDS, Store(tmp_path), workers=2, executor=executor)
+    assert _ran(tmp_path) == {"a": 1, "b": 1, "total": 1}
+    assert (executor.most, executor.cancelled) == (2, 1)
+    assert Started("a: inside", 1, "") in told
+
+
+def test_an_interrupt_cancels_what_runs(tmp_path: Path) -> None:
+    class Interrupted(Here):
+        def gather(self) -> Sequence[tuple[str, Message]]:
+            raise KeyboardInterrupt
+
+    executor = Interrupted()
+    with pytest.raises(InterruptedRunError, match="1 of 1 steps to go"):
+        run(Graph([_number("a", 1)]), KINDS, Store(tmp_path), executor=executor)
+    assert (executor.cancelled, executor.waiting) == (1, [])
 
 
 def test_a_worker_that_dies_fails_its_step_alone(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from suture.errors import BadInputError, UsageError
-from suture.study.schema import Merge, Study, load_study
+from suture.study.schema import Study, load_study
+from suture.study.sections import Merge
 
 ROOT = Path(__file__).parents[3]
 TRAINING = {"steps": 2, "batch": 2, "length": 64, "learning_rate": 0.001}
@@ -34,11 +35,11 @@ def _load(folder: Path, changes: dict[str, Any], **options: Any) -> Study:
     return load_study(path, **options)
 
 
-@pytest.mark.parametrize("name", ["smollm2", "smollm2-mts", "mts-curves"])
+@pytest.mark.parametrize("name", ["smollm2", "smollm2-mts", "mts-curves", "paper-8b", "smollm2-full"])
 @pytest.mark.parametrize("full", [False, True])
 def test_the_ready_studies_load(name: str, full: bool) -> None:
     study = load_study(ROOT / "studies" / f"{name}.yaml", full=full)
-    assert study.name == name + ("-full" if full else "")
+    assert study.name == name + ("-full" if full and study.full else "")
     assert all(margin.reason for margin in study.margins)
 
 
@@ -149,6 +150,14 @@ GRID = {
         ({"adapt": GRID | {"shots": [2, 2]}}, "must not repeat"),
         ({"adapt": GRID | {"seed": []}}, "at least 1"),
         ({"adapt": GRID | {"steps": {3: 5}}}, "one of the shots"),
+        ({"adapt": GRID | {"keep": "adapter"}}, "keep: adapter needs settings.lora_rank"),
+        ({"adapt": GRID | {"replay": 9}}, "needs as many of data.instructions.train"),
+        ({"adapt": [GRID, GRID]}, "give one adaptation a name"),
+        ({"adapt": GRID | {"task": "contrast"}}, "must have answers to learn"),
+        ({"adapt": GRID | {"task": "mts_dialog"}}, "adapt needs data.folder"),
+        ({"controls": {"general": {"learn": "notes", "settings": TRAINING}}}, "two models are called 'general'"),
+        ({"evaluation": {"tasks": {"medqa": {}, "contrast": {}, "clinic_likelihood": {}}}}, "needs data.folder"),
+        ({"tasks": [{"name": "letters", "data": "d", "input": "i", "target": "t", "prompt": "none"}]}, "{{input}}"),
         ({"adapt": GRID, "orders": {"shots": 3}}, "orders.shots"),
         ({"orders": {"shots": 2}}, "orders.shots"),
         ({"adapt": GRID, "orders": {"shots": 2}}, "orders need clinical"),

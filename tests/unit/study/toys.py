@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -45,7 +46,14 @@ def refuses(context: Context) -> str:
 
 
 def crashes(context: Context) -> str:
-    raise ValueError("patient text")
+    try:
+        raise KeyError("patient name")
+    except KeyError as error:
+        raise ValueError("patient text") from error
+
+
+def fills(context: Context) -> str:
+    raise OSError(errno.ENOSPC, "No space left on device", "patient.txt")
 
 
 def dies(context: Context) -> str:
@@ -55,5 +63,5 @@ def dies(context: Context) -> str:
 
 KINDS = {
     function.__name__: Kind(function.__name__, 1, function)
-    for function in (number, total, sleeper, refuses, crashes, dies)
+    for function in (number, total, sleeper, refuses, crashes, fills, dies)
 }
