@@ -107,6 +107,11 @@ class IntegrityError(SutureError):
     exit_code = 10
 
 
+def some(ids: Sequence[str], most: int = 5) -> str:
+    """Return the first of some ids for a message, and a sign where there are more."""
+    return ", ".join(ids[:most]) + (", ..." if len(ids) > most else "")
+
+
 def refuse(kind: type[SutureError], problems: Sequence[Problem]) -> None:
     """Raise `kind` with all `problems`, or return where there are none."""
     if problems:

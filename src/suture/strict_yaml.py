@@ -38,9 +38,14 @@ class MisfitError(ValueError):
 
 def load_yaml(path: Path, model: type[M]) -> M:
     """Read the file at `path` into `model`. Raises BadInputError (no file), UsageError (all else, all at once)."""
+    return validated(load_document(path), model)
+
+
+def load_document(path: Path) -> Document:
+    """Read the one document of the file at `path`. Raises BadInputError (no file), UsageError with all problems."""
     if not path.is_file():
         raise BadInputError(Problem("The file must exist.", "no such file", str(path), "Check the path."))
-    return parse_yaml(read_text(path), model, str(path))
+    return document_of(read_text(path), str(path))
 
 
 def read_text(path: Path) -> str:

@@ -9,19 +9,18 @@ from pathlib import Path
 from suture.adapt.shots import draw_shots
 from suture.data.catalog import get_source
 from suture.data.documents import of_section
-from suture.data.leakage import shared_ngrams
+from suture.data.leakage import shared_ngrams, text_of
 from suture.data.prepare import load, problems_of
-from suture.data.records import Record, read_items
+from suture.data.records import Choice, Record, read_items
 from suture.data.tables import read_rows, tidy
-from suture.errors import BadInputError, Problem, UsageError
+from suture.errors import BadInputError, Problem, UsageError, refuse, some
 from suture.tasks import own
-from suture.tasks.registry import TASKS, get_task
-from suture.tasks.suites import SUITE_TASKS, user_turn
+from suture.tasks.registry import TASKS, get_task, is_suite_task
+from suture.tasks.suites import user_turn
 from suture.tasks.task import Task
 
 SEED, ENCOUNTERS, TESTED = 1, 240, 64  # of the synthetic clinic, as in the embedded study
 N = 8
-SHOWN = 5
 TEXT_FIELDS = ("text", "note", "target")
 
 
@@ -48,7 +47,7 @@ def lesson_of(task: str, data: Path | None, *, split: str = "train") -> Lesson:
     if task.endswith((".yaml", ".yml")):
         return _own(Path(task), split)
     found = get_task(task)
-    if task in SUITE_TASKS and task not in TASKS:
+    if is_suite_task(task):
         return suite_lesson(found, data, split=split)
     if task not in TASKS or found.kind != "generation":
         writing = [name for name, known in TASKS.items() if known.kind == "generation"]
@@ -71,7 +70,7 @@ def lesson_of(task: str, data: Path | None, *, split: str = "train") -> Lesson:
 
 
 def leaking(
-    records: Sequence[Record], test: Sequence[Record], *, templated: bool = False, share: float = 0.0
+    records: Sequence[Record], test: Sequence[Record | Choice], *, templated: bool = False, share: float = 0.0
 ) -> dict[str, str]:
     """Return the ids of records that repeat the test, with why: its encounter, or eight of its words in a row.
 
@@ -79,12 +78,11 @@ def leaking(
     enough. Long dialogues share stock phrases: of ACI-BENCH's 67 training visits 66 share a run with its test, none a
     tenth of a text's.
     """
-    encounters = {(record.source, record.encounter) for record in test}
+    encounters = {(item.source, item.encounter) for item in test if isinstance(item, Record)}
     found = {r.id: "encounter" for r in records if r.encounter and (r.source, r.encounter) in encounters}
     if templated:
         return found
-    texts = [f"{record.input}\n{record.target}" for record in records]
-    shared = shared_ngrams(texts, [f"{record.input}\n{record.target}" for record in test], N, share=share)
+    shared = shared_ngrams([text_of(record) for record in records], [text_of(item) for item in test], N, share=share)
     return {records[index].id: f"{N} words in a row" for index, _ in shared} | found
 
 
@@ -98,7 +96,7 @@ def draw(
     """
     leaks = leaking(lesson.records, lesson.test, templated=lesson.templated, share=share)
     if leaks and not allow_leakage:
-        named = ", ".join(sorted(leaks)[:SHOWN]) + (", ..." if len(leaks) > SHOWN else "")
+        named = some(sorted(leaks))
         got = f"{len(leaks)} of {len(lesson.records)} that share an encounter or {N} words in a row: {named}"
         do = "Add --leave-out to learn from the others, --leak-share for stock phrases, or --allow-leakage."
         raise BadInputError(Problem("No record to learn from may repeat the test.", got, do=do))
@@ -154,7 +152,13 @@ def _file(data: Path | None) -> Path | None:
 
 def _own(path: Path, split: str) -> Lesson:
     keys = own.load_own_task(path)
-    learnt, tested = own.lesson_of(keys, split, str(path))
+    return own_lesson(keys, split, str(path))
+
+
+def own_lesson(keys: own.OwnTask, split: str, where: str) -> Lesson:
+    """Return the lesson of a task of one's own: the rows of `split` of its data. Raises as `lesson_of` does."""
+    learnt = own.lesson_of(keys, split, where)
+    tested = [item for item in own.items_of(keys) if isinstance(item, Record)]
     return Lesson(learnt, user_turn(own.task_of(keys)), tested)
 
 
@@ -164,8 +168,8 @@ def suite_lesson(task: Task, data: Path | None, *, split: str = "train") -> Less
     if source.kind is not Record or split not in source.splits:
         must = f"{task.name} must have written answers and the split '{split}' to learn from."
         raise UsageError(Problem(must, f"splits: {', '.join(source.splits)}", do="Give --data with records instead."))
-    if data is None or (missing := problems_of(task.dataset, data)):
-        raise BadInputError(*(missing if data else problems_of(task.dataset, None)))
+    refuse(BadInputError, problems_of(task.dataset, data))
+    assert data is not None  # its absence is a problem
     learnt, tested = (of_section(load(task.dataset, data, part), task.section) for part in (split, source.test))
     records = [[item for item in items if isinstance(item, Record)] for items in (learnt, tested)]
     return Lesson(records[0], user_turn(task), records[1])

@@ -37,7 +37,7 @@ def show_cost(done: Finished, workers: int, device: Device | None) -> None:
     from suture.study.kinds import kinds
     from suture.study.speed import core_speed
 
-    found = done.store.finished(done.built.graph, kinds()) if done.found else {}
+    found = done.store.finished(done.built.graph, kinds())
     rows = costs(done.study, done.built.graph, found, speed=core_speed())
     if not rows:
         console().print("Nothing is left to compute.")

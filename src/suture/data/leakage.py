@@ -6,13 +6,19 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from suture.data.records import Record
-from suture.errors import BadInputError, Problem, refuse
+from suture.data.records import Item, Record
+from suture.errors import BadInputError, Problem, refuse, some
 
 
 def words(text: str) -> list[str]:
     """Return the words of `text`: lower case, without punctuation."""
     return re.findall(r"\w+", text.lower())
+
+
+def text_of(item: Item) -> str:
+    """Return all words of an item, as texts are compared: what is asked and what is answered."""
+    names = ("context", "input", "question", "prompt_a", "prompt_b", "target", "response_a", "response_b")
+    return "\n".join([*(getattr(item, name, "") for name in names), *getattr(item, "options", ())])
 
 
 def shared_ngrams(
@@ -50,9 +56,8 @@ def check_disjoint(train: Sequence[Record], test: Sequence[Record]) -> None:
     problems = []
     for what, ids in repeated.items():
         if ids:
-            named = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
             must = f"No test record may repeat the {what} of a training record."
-            problems.append(Problem(must, f"{len(ids)} that do: {named}", do="Split by encounter or by source."))
+            problems.append(Problem(must, f"{len(ids)} that do: {some(ids)}", do="Split by encounter or by source."))
     refuse(BadInputError, problems)
 
 

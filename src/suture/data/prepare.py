@@ -20,7 +20,7 @@ from blake3 import blake3
 from suture.data.catalog import PROMPTS, SOURCES, get_source
 from suture.data.records import Choice, Record, digest_items, faults, read_items, write_items
 from suture.data.source import Files, Found, Items, Source, find
-from suture.errors import BadInputError, IntegrityError, Problem, refuse
+from suture.errors import BadInputError, IntegrityError, Problem, refuse, some
 
 INDEX = "datasets.json"
 
@@ -198,4 +198,4 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _some(ids: Sequence[str]) -> str:
-    return f"{len(ids)} ({', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''})"
+    return f"{len(ids)} ({some(ids)})"

@@ -14,15 +14,15 @@ from typing import Any
 
 from blake3 import blake3
 
-from suture.data.leakage import shared_ngrams
+from suture.data.leakage import shared_ngrams, text_of
 from suture.data.records import digest_items
-from suture.errors import Problem, UsageError, refuse
+from suture.errors import Problem, UsageError, refuse, some
 from suture.search.race import FEWEST_CLUSTERS
 from suture.search.space import Goal, Space
 from suture.study.texts import own_workload
 from suture.tasks.task import Task
 
-WORDS, SHOWN = 8, 5
+WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +90,13 @@ def without_leaks(space: Space, found: Sequence[Measured]) -> tuple[tuple[Measur
         shared = {j for _, j in shared_ngrams(learnt, asked, WORDS)}
         if shared and one.goal.test_items is not None and space.leakage == "refuse":
             must = f"No test item may share {WORDS} words in a row with a development item."
-            named = ", ".join([one.test[j].id for j in sorted(shared)][:SHOWN]) + (
-                ", ..." if len(shared) > SHOWN else ""
-            )
+            named = some([one.test[j].id for j in sorted(shared)])
             do = "Write 'leakage: leave-out' to test on the others, or 'leakage: allow' knowingly."
             got = f"{len(shared)} of {len(one.test)} that do: {named}"
             problems.append(Problem(must, got, f"objectives, {one.goal.name}", do))
         clear = tuple(item for j, item in enumerate(one.test) if j not in shared)
         kept.append(replace(one, test=clear, left_out=len(shared)))
     return tuple(kept), problems
-
-
-def text_of(item: Any) -> str:
-    """Return all words of an item: what is asked and what is answered."""
-    names = ("context", "input", "question", "prompt", "prompt_a", "prompt_b", "target", "response_a", "response_b")
-    parts = [str(getattr(item, name, "")) for name in names]
-    return "\n".join([*parts, *getattr(item, "options", ())])
 
 
 def _templated(goal: Goal) -> bool:

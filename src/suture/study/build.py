@@ -16,8 +16,9 @@ from suture.study.overlap import ASKED, LEARNT
 from suture.study.schema import Study
 from suture.study.scores import ANSWERS, EVALUATION, REPLICATE
 from suture.study.sections import ANCESTOR, CLINICAL, GENERAL, Adapt, Control, Merge, Parent, Training
-from suture.study.tasks import LESSON, LESSONS, SOURCES, TEST, is_suite, lesson_step, source_step
+from suture.study.tasks import LESSON, LESSONS, SOURCES, TEST, lesson_step, source_step
 from suture.study.texts import digest_files, mts_files
+from suture.tasks.registry import is_suite_task
 from suture.tasks.task import Task
 
 Role = Literal["ancestor", "general", "clinical", "merge", "adapted", "replicate"]
@@ -35,7 +36,7 @@ class Entry:
     """One model of a study. step makes it; start is the label that it was made from; nominal is NaN off the path.
 
     shots and seed are those of a model adapted as `adapt` says. parts are the steps that an arm of the orders merges,
-    by role.
+    by role, and what those of them are on that are kept as adapters.
     """
 
     label: str
@@ -95,27 +96,13 @@ def _measures(study: Study, entries: list[Entry]) -> Iterator[Step]:
         if entry.adapt is not None:
             yield _adaptation(study, entry, entry.adapt)
         if entry.parts and entry.merge is not None:
-            yield Step(
-                entry.step, "merge", _merging(study, entry.merge), {**entry.parts, **_bases(study, entry.parts)}, 3
-            )
+            yield Step(entry.step, "merge", _merging(study, entry.merge), entry.parts, 3)
         yield _evaluation(study, entry, evaluation_step(entry), entry.tasks)
 
 
 def _merging(study: Study, merge: Merge) -> dict[str, Any]:
     narrower = {} if study.dtype == "float32" else {"dtype": study.dtype}
     return {"merge": merge.model_dump(mode="json"), **narrower}
-
-
-def _bases(study: Study, parts: Mapping[str, str]) -> dict[str, str]:
-    """Return, for the parts that the first adaptation keeps as adapters, the steps of what these are on."""
-    adapt = study.adapt[0]
-    if adapt.keep == "model":
-        return {}
-    adapted = {role: step for role, step in parts.items() if step.startswith("adapt ")}
-    return {
-        BASE + role: _parent_step(study, CLINICAL if step.startswith(f"adapt {CLINICAL},") else GENERAL)
-        for role, step in adapted.items()
-    }
 
 
 def _entries(study: Study) -> Iterator[Entry]:
@@ -167,6 +154,9 @@ def _arms(study: Study) -> Iterator[Entry]:
             "graft": ({ANCESTOR: _parent_step(study, GENERAL), GENERAL: tuned[GENERAL], CLINICAL: merged}, graft),
             "halve": ({GENERAL: _parent_step(study, GENERAL), CLINICAL: tuned[GENERAL]}, half),
         }[arm]
+        if adapt.keep == "adapter":
+            on = {step: _parent_step(study, role) for role, step in tuned.items()}
+            parts = parts | {BASE + role: on[step] for role, step in parts.items() if step in on}
         label = adapt.label(orders.label(arm), orders.shots, seed, called)
         how = f"{merge.method.replace('_', ' ')} after adaptation"
         start = adapt.label(GENERAL, orders.shots, seed, called)
@@ -215,7 +205,7 @@ def _items(study: Study, look: Lookup) -> Iterator[Step]:
         if name in own:
             data = look.file(own[name].data, f"task {name}")
             about: dict[str, Any] = {"task": own[name].model_dump(mode="json"), "files": data_files([data])}
-        elif is_suite(name):
+        elif is_suite_task(name):
             folder = look.folder(study.data.folder or "", "data.folder")
             files = look.dataset(study.known[name].dataset, folder)
             about = {"task": name, "folder": str(folder), "files": files}
@@ -263,14 +253,9 @@ def _models(study: Study, look: Lookup) -> Iterator[Step]:
         if parent.model is not None:
             yield Step(role, "reference", look.model(parent.model))
         if parent.learn is not None and parent.settings is not None:
-            lesson = f"{LESSONS[parent.learn]} {LESSON}"
-            parameters = {"learn": parent.learn, "settings": parent.settings.written()}
-            yield Step(role, "train", parameters, {"start": ANCESTOR, "lesson": lesson}, _training(parent.settings))
+            yield _taught(role, parent.learn, parent.settings, ANCESTOR)
     for name, control in study.controls.items():
-        lesson = f"{LESSONS[control.learn]} {LESSON}"
-        start = ANCESTOR if control.of == ANCESTOR else _parent_step(study, control.of)
-        parameters = {"learn": control.learn, "settings": control.settings.written()}
-        yield Step(name, "train", parameters, {"start": start, "lesson": lesson}, _training(control.settings))
+        yield _taught(name, control.learn, control.settings, _start_step(study, control.of))
     for merge in study.merges:
         inputs = _ends(study, merge)
         about = merge.model_dump(mode="json")
@@ -279,6 +264,11 @@ def _models(study: Study, look: Lookup) -> Iterator[Step]:
         for rounding in ROUNDINGS if recorded else ():
             written = {"dtype": study.record_rounding, "rounding": rounding}
             yield Step(rounding_step(merge, rounding), "rounding", {"merge": about, "written": written}, inputs, 2)
+
+
+def _taught(name: str, learn: str, settings: Training, start: str) -> Step:
+    inputs = {"start": start, "lesson": f"{LESSONS[learn]} {LESSON}"}
+    return Step(name, "train", {"learn": learn, "settings": settings.written()}, inputs, _training(settings))
 
 
 def _parent_answers(study: Study) -> Iterator[Step]:

@@ -17,13 +17,12 @@ from suture.errors import SutureError
 from suture.study.graph import Graph, Step
 from suture.study.schema import Study
 from suture.study.store import Done
-from suture.study.work import Device, Work, adapter_parameters, hours, work_of
+from suture.study.work import PADDED, Device, Work, adapter_parameters, hours, work_of
 
 REFERENCE = 135e6  # parameters at which the steps' own costs were guessed
 WEIGHED = ("train", "adapt", "evaluate", "merge", "rounding", "answers")  # kinds whose work grows with the model
 KEPT = ("ancestor", "train", "adapt", "merge")  # kinds that leave a checkpoint
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-PADDED = 0.4  # share of the longest sequence that a batch of records is long, measured on MTS-Dialog
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from suture.errors import BadInputError, Problem, SutureError, UsageError
-from suture.study.models import signature
 
 
 class Lookup:
@@ -76,6 +75,13 @@ class Lookup:
             raise error
         self.absent += error.problems
         return {}
+
+
+def signature(reference: str) -> dict[str, Any]:
+    """Return what changes when a model of one's own does: names, sizes and times of its files."""
+    from suture.checkpoint.resolve import resolve_model
+
+    return {"model": reference, "files": data_files(list(resolve_model(reference).iterdir()))}
 
 
 def data_files(paths: Sequence[Path]) -> dict[str, list[int]]:

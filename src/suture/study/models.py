@@ -154,12 +154,3 @@ def made(context: Context) -> str:
 def weights_of(folder: Path) -> str:
     """Return the weights digest of the model that a step made, "" of one that is kept as an adapter."""
     return str(json.loads((folder / "model.json").read_text(encoding="utf-8")).get("weights_digest", ""))
-
-
-def signature(reference: str) -> dict[str, Any]:
-    """Return what changes when a model of one's own does: names, sizes and times of its files."""
-    from suture.checkpoint.resolve import resolve_model
-
-    folder = resolve_model(reference)
-    files = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in folder.iterdir() if path.is_file()}
-    return {"model": str(reference), "files": files}

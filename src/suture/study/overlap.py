@@ -11,18 +11,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from suture.data.records import Choice, Record, read_items
-from suture.errors import BadInputError, Problem, refuse
+from suture.data.records import Record, read_items
+from suture.errors import BadInputError, Problem, refuse, some
 from suture.study.graph import Context
 from suture.study.texts import digest_files, read_test
 
 FILE = "overlap.json"
 LEARNT, ASKED = "learnt: ", "asked: "  # before the name of a lesson's step, of a task
-SHOWN = 5
 
 
 def look_for_overlap(context: Context) -> str:
-    """Write overlap.json: for each pair of a lesson and a task that share items, how many and which.
+    """Write overlap.json: each pair of a lesson and a task that share items, with the ids of what is learnt (`shared`).
 
     allowed: the reason why that may be, "" for none; share: as for `suture.adapt.lessons.leaking`. Raises
     BadInputError naming counts and ids of what is learnt, never text.
@@ -38,10 +37,7 @@ def look_for_overlap(context: Context) -> str:
 def overlap_notes(folder: Path, reason: str) -> tuple[str, ...]:
     """Return what a report says of an overlap that was allowed."""
     found: list[dict[str, Any]] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    return tuple(
-        f"{one['shared']} of {one['items']} records of {one['lesson']} repeat test items of {one['task']}. {reason}"
-        for one in found
-    )
+    return tuple(f"{_count(one)} repeat test items of {one['task']}. {reason}" for one in found)
 
 
 def _overlaps(context: Context) -> Iterator[dict[str, Any]]:
@@ -52,12 +48,11 @@ def _overlaps(context: Context) -> Iterator[dict[str, Any]]:
         if not role.startswith(ASKED):
             continue
         task = role.removeprefix(ASKED)
-        tested = [_as_record(item) for item in read_test(task, folder, None)]
+        tested = read_test(task, folder, None)
         for lesson, records in lessons.items():
             shared = leaking(records, tested, share=context.parameters["share"])
             if shared:
-                ids = sorted(shared)[:SHOWN]
-                yield {"lesson": lesson, "task": task, "items": len(records), "shared": len(shared), "ids": ids}
+                yield {"lesson": lesson, "task": task, "items": len(records), "shared": sorted(shared)}
 
 
 def _lessons(inputs: Mapping[str, Path]) -> Iterator[tuple[str, list[Record]]]:
@@ -67,16 +62,11 @@ def _lessons(inputs: Mapping[str, Path]) -> Iterator[tuple[str, list[Record]]]:
             yield role.removeprefix(LEARNT), records
 
 
-def _as_record(item: Any) -> Record:
-    if not isinstance(item, Choice):
-        assert isinstance(item, Record)
-        return item
-    text = "\n".join(part for part in (item.context, item.question, *item.options) if part)
-    return Record(item.id, "", item.encounter, "", text, "", "test", "")
+def _count(one: Mapping[str, Any]) -> str:
+    return f"{len(one['shared'])} of {one['items']} records of {one['lesson']}"
 
 
 def _problem(one: Mapping[str, Any]) -> Problem:
-    more = ", ..." if one["shared"] > SHOWN else ""
-    got = f"{one['shared']} of {one['items']} records of {one['lesson']} that do: {', '.join(one['ids'])}{more}"
+    got = f"{_count(one)} that do: {some(one['shared'])}"
     do = "Leave them out, set data.leak_share for stock phrases, or say in data.allow_overlap why it may be."
     return Problem(f"No record that is learnt may repeat a test item of {one['task']}.", got, do=do)

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,15 +15,15 @@ import yaml
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from suture.compare.verdicts import Margin
-from suture.errors import BadInputError, Problem, UsageError, refuse
+from suture.errors import Problem, UsageError
 from suture.strict_yaml import (
     Document,
     MisfitError,
     Place,
     StrictModel,
     document_of,
+    load_document,
     nearest,
-    read_text,
     validated,
 )
 from suture.study.sections import (
@@ -38,8 +40,9 @@ from suture.study.sections import (
     Parent,
     Parents,
 )
-from suture.study.tasks import LESSONS, SOURCES, is_suite, known_tasks, writes
-from suture.tasks.own import OwnTask, load_own_task, unknown_metrics
+from suture.study.tasks import LESSONS, SOURCES, known_tasks, writes
+from suture.tasks.own import OwnTask, load_own_task
+from suture.tasks.registry import is_suite_task
 from suture.tasks.task import Task
 
 Misfit = tuple[Place, str]
@@ -64,10 +67,10 @@ class Evaluation(StrictModel):
     @field_validator("tasks")
     @classmethod
     def _known_tasks(cls, tasks: dict[str, TaskRun], info: ValidationInfo) -> dict[str, TaskRun]:
-        if info.context is not None:  # the study's own tasks, known before its other keys are; else the study asks
-            for name in tasks:
-                if name not in info.context:
-                    raise ValueError(f"'{name}' must be a task; {nearest(name, info.context)}")
+        known = info.context or known_tasks(())  # with the study's own tasks, known before its other keys are
+        for name in tasks:
+            if name not in known:
+                raise ValueError(f"'{name}' must be a task; {nearest(name, known)}")
         return tasks
 
     @model_validator(mode="after")
@@ -151,7 +154,7 @@ class Study(StrictModel):
         """The parents by role."""
         return {GENERAL: self.parents.general, CLINICAL: self.parents.clinical}
 
-    @property
+    @cached_property
     def known(self) -> Mapping[str, Task]:
         """Every task that can be asked, by name."""
         return known_tasks(self.tasks)
@@ -176,9 +179,6 @@ class Study(StrictModel):
             if times > 1:
                 yield ("tasks",), f"two tasks are called '{name}'"
         known = self.known
-        for name in self.evaluation.tasks:
-            if name not in known:
-                yield ("evaluation", "tasks", name), f"'{name}' must be a task; {nearest(name, known)}"
         for index, adapt in enumerate(self.adapt):
             place: Place = ("adapt",) if len(self.adapt) == 1 else ("adapt", index)
             if adapt.task not in known:
@@ -191,7 +191,7 @@ class Study(StrictModel):
             name = "gate." + where[1] if where[0] == "gate" else f"margins[{where[1]}]"
             if task not in self.evaluation.tasks:
                 yield where, f"{name} needs the task '{task}' among evaluation.tasks"
-            elif task in known and metric not in known[task].metrics:
+            elif metric not in known[task].metrics:
                 yield where, f"'{metric}' must be a metric of {task}; {nearest(metric, known[task].metrics)}"
 
     def _ancestor_misfits(self) -> Iterator[Misfit]:
@@ -212,7 +212,7 @@ class Study(StrictModel):
     def _data_misfits(self) -> Iterator[Misfit]:
         needed: dict[Place, tuple[str, str]] = {}
         for name in self.evaluation.tasks:
-            if name in SOURCES or is_suite(name):
+            if name in SOURCES or is_suite_task(name):
                 needed["evaluation", "tasks", name] = f"task {name}", SOURCES.get(name, "folder")
         every: dict[str, Parent | Control] = {**self.ends, **self.controls}
         for name, taught in every.items():
@@ -220,7 +220,7 @@ class Study(StrictModel):
                 role = "parents" if name in self.ends else "controls"
                 needed[role, name] = f"{role.removesuffix('s')} {name}", LESSONS[taught.learn]
         for index, adapt in enumerate(self.adapt):
-            if adapt.task in SOURCES or is_suite(adapt.task):
+            if adapt.task in SOURCES or is_suite_task(adapt.task):
                 needed["adapt", index] = "adapt", SOURCES.get(adapt.task, "folder")
             if adapt.replay and (self.data.instructions is None or self.data.instructions.train < adapt.replay):
                 yield ("adapt", index), f"adapt.replay of {adapt.replay} needs as many of data.instructions.train"
@@ -241,11 +241,9 @@ class Study(StrictModel):
                     told = f"adapt.starts must name a parent, a control or a merge, got '{start}'"
                     yield ("adapt", index, "starts"), f"{told}; {nearest(start, starts)}"
         adapted = Counter(
-            adapt.label(start, shots, seed, self.called(adapt))
+            adapt.label(*point, self.called(adapt))
             for adapt in self.adapt
-            for start in adapt.starts
-            for shots in adapt.shots
-            for seed in adapt.seed
+            for point in product(adapt.starts, adapt.shots, adapt.seed)
         )
         twice = [label for label, times in adapted.items() if times > 1]
         if twice:
@@ -289,9 +287,7 @@ def load_study(path: Path, *, full: bool = False, data: str | None = None, ances
 
 def _read(path: Path) -> Document:
     """Read a study file; in the place of each task file stand its keys, so that a kept study needs the file no more."""
-    if not path.is_file():
-        raise BadInputError(Problem("The file must exist.", "no such file", str(path), "Check the path."))
-    document = document_of(read_text(path), str(path))
+    document = load_document(path)
     if not isinstance(document.data.get("tasks"), list):
         return document
     keys = [_task_keys(path.parent / one) if isinstance(one, str) else one for one in document.data["tasks"]]
@@ -307,9 +303,7 @@ def _held(document: Document) -> Study:
 def _task_keys(path: Path) -> dict[str, Any]:
     from suture.evaluate.textscores import NAMES
 
-    own = load_own_task(path)
-    refuse(UsageError, unknown_metrics(own, NAMES, str(path)))
-    return own.model_dump(mode="json", exclude_defaults=True)
+    return load_own_task(path, NAMES).model_dump(mode="json", exclude_defaults=True)
 
 
 def _reread(written: Any, origin: str) -> Study:

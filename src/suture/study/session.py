@@ -31,9 +31,7 @@ def plan_study(study: Study, store: Store, *, workers: int = 2) -> Finished:
 def outline(study: Study, store: Store) -> tuple[Finished, list[Problem]]:
     """Return the plan of a study whose models and data need not be there, and what is missing; computes nothing."""
     absent: list[Problem] = []
-    built = build(study, absent=absent)
-    found = {} if absent else store.finished(built.graph, kinds())
-    return Finished(study, built, store, found), list(dict.fromkeys(absent))
+    return Finished(study, build(study, absent=absent), store, {}), list(dict.fromkeys(absent))
 
 
 def run_study(plan: Finished, *, workers: int = 2) -> Finished:

@@ -102,18 +102,16 @@ def look_at_pair(general: str, clinical: str, ancestor: str | None, *, online: b
 
 def look_at_task(path: Path) -> Taught:
     """Read a task file and its data; rows to learn from that repeat the test are counted. Raises as `read_own_task`."""
-    from suture.adapt.lessons import Lesson, without_leaks
+    from suture.adapt.lessons import own_lesson, without_leaks
     from suture.evaluate.textscores import NAMES
-    from suture.tasks.own import is_taught, lesson_of, load_own_task, read_own_task
-    from suture.tasks.suites import user_turn
+    from suture.tasks.own import is_taught, items_of, load_own_task
 
-    task, items = read_own_task(path, NAMES)
-    own = load_own_task(path)
+    own = load_own_task(path, NAMES)
     if not is_taught(own):
-        return Taught(path, own, len(items), 0, 0)
-    learnt, tested = lesson_of(own, "train", str(path))
-    clear, left = without_leaks(Lesson(learnt, user_turn(task), tested))
-    return Taught(path, own, len(items), len(clear.records), left)
+        return Taught(path, own, len(items_of(own)), 0, 0)
+    lesson = own_lesson(own, "train", str(path))
+    clear, left = without_leaks(lesson)
+    return Taught(path, own, len(lesson.test), len(clear.records), left)
 
 
 def findings(pair: Pair, task: Taught) -> Iterator[Finding]:
@@ -191,10 +189,10 @@ def _content(pair: Pair, task: Taught, out: Path, data: Path | None) -> dict[str
         "name": own.name.replace("_", "-"),
         "title": f"{Path(pair.general).name} and {Path(pair.clinical).name}, merged and asked {own.name}",
         **({"dtype": "bfloat16"} if pair.narrow else {}),
-        **({"ancestor": {"model": _from(out, pair.ancestor)}} if pair.ancestor else {}),
+        **({"ancestor": {"model": _absolute(pair.ancestor)}} if pair.ancestor else {}),
         "data": _sources(asked, data),
         "tasks": [os.path.relpath(task.path.absolute(), out.absolute().parent)],
-        "parents": {role: {"model": _from(out, name)} for role, name in _ends(pair)},
+        "parents": {"general": {"model": _absolute(pair.general)}, "clinical": {"model": _absolute(pair.clinical)}},
         "merges": list(_merges(pair)),
     }
     shots = [count for count in GRID if count <= task.learnt] or ([task.learnt] if task.learnt >= 4 else [])
@@ -275,10 +273,7 @@ def _own_margin(own: OwnTask, metric: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _ends(pair: Pair) -> tuple[tuple[str, str], ...]:
-    return (("general", pair.general), ("clinical", pair.clinical))
-
-
-def _from(out: Path, model: str) -> str:
+def _absolute(model: str) -> str:
     """Return a model's reference as a study names it: a folder by its absolute path, a hub id as it is."""
-    return str(Path(model).expanduser().absolute()) if Path(model).expanduser().is_dir() else model
+    folder = Path(model).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else model

@@ -45,6 +45,6 @@ def _standing(done: Finished, step: Step, held: bool) -> Standing:
     if held and began is not None:
         return Standing(step.name, "running", max(0.0, time.time() - began))
     failure = done.store.failure(step, key)
-    if failure is not None:
-        return Standing(step.name, "failed", told=failure.problems)
+    if failure:
+        return Standing(step.name, "failed", told=failure)
     return Standing(step.name, "ready")

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import socket
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from suture.checkpoint.disk import free_bytes, sync_folder
+from suture.checkpoint.disk import FULL, free_bytes, sync_folder
 from suture.errors import OutputExistsError, Problem, ResourceError
 from suture.study.graph import Graph, Kind, Step, step_key
 
@@ -24,7 +23,7 @@ DONE = "done.json"
 FAILED = "failed"
 LOCK = ".lock"
 # What a disk says that is full, broken or read-only.
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+DISK = (*FULL, errno.EIO, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +34,6 @@ class Done:
     digest: str
     seconds: float
     peak_memory: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """How the last try of a step ended: what went wrong, in sentences without text of the data, and when (seconds)."""
-
-    problems: tuple[str, ...]
-    time: float
 
 
 class Store:
@@ -96,15 +87,14 @@ class Store:
         path = self._failure(step, key)
         with suppress(OSError):
             path.parent.mkdir(exist_ok=True, mode=0o700)
-            replace_file(path, json.dumps({"problems": list(problems), "time": time.time()}).encode())
+            replace_file(path, json.dumps(list(problems)).encode())
 
-    def failure(self, step: Step, key: str) -> Failure | None:
-        """Return how the last try of a step ended, None where it did not fail."""
+    def failure(self, step: Step, key: str) -> tuple[str, ...]:
+        """Return why the last try of a step failed, in sentences without text of the data; nothing if it did not."""
         try:
-            raw = json.loads(self._failure(step, key).read_text(encoding="utf-8"))
+            return tuple(json.loads(self._failure(step, key).read_text(encoding="utf-8")))
         except (FileNotFoundError, NotADirectoryError):
-            return None
-        return Failure(tuple(raw["problems"]), raw["time"])
+            return ()
 
     def commit(self, step: Step, staging: Path, done: Done) -> None:
         """Move a step's folder into place, synced; a stale one of the same key is replaced."""

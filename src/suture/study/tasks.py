@@ -38,11 +38,6 @@ def known_tasks(own: Iterable[OwnTask]) -> Mapping[str, Task]:
     return {**SUITE_TASKS, **TASKS, **{keys.name: task_of(keys) for keys in own}}
 
 
-def is_suite(task: str) -> bool:
-    """Say whether a task is one of a suite and takes its items from the folder of data sets."""
-    return task in SUITE_TASKS and task not in TASKS
-
-
 def writes(task: Task) -> bool:
     """Say whether a task has written answers that can be learnt: a built-in generation task, or one of the harness."""
     return task.kind == "generation" or (task.kind == "harness" and not task.binary)

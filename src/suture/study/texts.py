@@ -20,8 +20,7 @@ from suture.errors import Problem, UsageError
 from suture.study.graph import Context
 from suture.study.tasks import LESSON, TEST, keep_task, kept_task
 from suture.tasks.canaries import TASK as CANARIES
-from suture.tasks.registry import TASKS, get_task
-from suture.tasks.suites import SUITE_TASKS
+from suture.tasks.registry import get_task, is_suite_task
 
 if TYPE_CHECKING:
     from suture.adapt.lessons import Lesson
@@ -67,7 +66,7 @@ def instructions(context: Context) -> str:
 def mts_dialog(context: Context) -> str:
     """Write MTS-Dialog's test split, or training items of all sections that share no eight words with it."""
     from suture.adapt.shots import draw_shots
-    from suture.data.leakage import shared_ngrams
+    from suture.data.leakage import shared_ngrams, text_of
     from suture.data.mts_dialog import read_mts_dialog
 
     p = context.parameters
@@ -76,7 +75,7 @@ def mts_dialog(context: Context) -> str:
     if p["part"] == TEST:
         return _write(context, {"mts_section": asked, "mts_likelihood": asked})
     learnt = read_mts_dialog(folder, "train")
-    shared = {i for i, _ in shared_ngrams([_whole(r) for r in learnt], [_whole(r) for r in asked])}
+    shared = {i for i, _ in shared_ngrams([text_of(r) for r in learnt], [text_of(r) for r in asked])}
     longest = p["longest"] or max(len(_whole(record)) for record in learnt)
     clear = [r for index, r in enumerate(learnt) if index not in shared and len(_whole(r)) <= longest]
     return _write(context, {"mts_section.train": draw_shots(clear, p["train"], p["seed"])})
@@ -101,20 +100,18 @@ def own_task(context: Context) -> str:
 
     Beside the test stand the first training rows, for its floors, and in either folder the task itself.
     """
-    from suture.adapt.lessons import Lesson
+    from suture.adapt.lessons import own_lesson
     from suture.evaluate.harness_tasks import check_documents
     from suture.tasks.own import OwnTask, is_taught, items_of, lesson_of, task_of
-    from suture.tasks.suites import user_turn
 
     own = OwnTask(**context.parameters["task"])
     task = task_of(own)
     keep_task(context.folder, task)
     if context.parameters["part"] == LESSON:
-        learnt, tested = lesson_of(own, "train", f"task {own.name}")
-        return _write_lesson(context, task.name, Lesson(learnt, user_turn(task), tested))
+        return _write_lesson(context, task.name, own_lesson(own, "train", f"task {own.name}"))
     items = items_of(own)
     check_documents(task, items)
-    taught = lesson_of(own, "train", f"task {own.name}")[0][:FLOOR] if is_taught(own) else []
+    taught = lesson_of(own, "train", f"task {own.name}")[:FLOOR] if is_taught(own) else []
     return _write_test(context, task.name, first(task.name, items, context.parameters["n"]), taught)
 
 
@@ -126,12 +123,12 @@ def suite_task(context: Context) -> str:
     task, folder = get_task(context.parameters["task"]), Path(context.parameters["folder"])
     if context.parameters["part"] == LESSON:
         return _write_lesson(context, task.name, suite_lesson(task, folder))
-    items, n = suite_workload(task, "", str(folder)).items, context.parameters["n"]
+    items = suite_workload(task, "", str(folder)).items
     if isinstance(items, Path):
-        kept = first(task.name, items.read_text(encoding="utf-8").splitlines(keepends=True), n)
-        (context.folder / f"{task.name}.jsonl").write_text("".join(kept), encoding="utf-8")
-        return _digest(context.folder)
-    return _write_test(context, task.name, first(task.name, items, n), training(task, folder, most=FLOOR))
+        return _write_prompts(context, task.name, items)
+    return _write_test(
+        context, task.name, first(task.name, items, context.parameters["n"]), training(task, folder, most=FLOOR)
+    )
 
 
 def _write_test(context: Context, task: str, items: Sequence[Any], taught: Sequence[Record]) -> str:
@@ -149,12 +146,16 @@ def _write_lesson(context: Context, task: str, lesson: Lesson) -> str:
     return _write(context, {f"{task}.train": clear.records})
 
 
+def _write_prompts(context: Context, task: str, path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = first(task, lines, context.parameters["n"])
+    (context.folder / f"{task}.jsonl").write_text("".join(kept), encoding="utf-8")
+    return _digest(context.folder)
+
+
 def prompts(context: Context) -> str:
     """Copy the first n IFEval prompts of a file."""
-    lines = Path(context.parameters["path"]).read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = first("ifeval", lines, context.parameters["n"])
-    (context.folder / "ifeval.jsonl").write_text("".join(kept), encoding="utf-8")
-    return _digest(context.folder)
+    return _write_prompts(context, "ifeval", Path(context.parameters["path"]))
 
 
 def drift(context: Context) -> str:
@@ -188,7 +189,7 @@ def own_workload(name: str, file: str, *, data: str | None) -> Any:
     task = get_task(name)
     if task.name == CANARIES.name:
         return Workload(task, read_canaries(Path(file)))
-    if task.name in SUITE_TASKS and task.name not in TASKS:
+    if is_suite_task(task.name):
         return suite_workload(task, file, data)
     if task.kind == "drift":
         raise UsageError(Problem("Drift needs the answers of two parents.", "one model", do="It is part of a study."))

@@ -19,7 +19,7 @@ from suture.study.graph import Step
 
 TRAINS, READS, STREAMS = 0.35, 0.40, 0.50  # shares of the peak that are reached
 WRITTEN = 0.6  # share of its limit that an answer takes
-PACKED, PADDED = 1.0, 0.4  # share of the longest sequence that is full: plain texts, records
+PACKED, PADDED = 1.0, 0.4  # share of the longest sequence that is full: plain texts; records, measured on MTS-Dialog
 BYTES = 2  # a weight in bf16
 # Tokens that are read for an item, measured on samples or, where no data are open, taken from the data's description.
 READ: Mapping[str, int] = MappingProxyType({

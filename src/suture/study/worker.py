@@ -119,11 +119,9 @@ def _attempt(kind: Kind, context: Context) -> Ended | Failed:
     except MemoryError as error:
         advice = "Close other programs or run with --workers 1; finished steps are kept."
         return Failed(ResourceError(Problem("Memory must suffice for the step.", _place(error), do=advice)))
-    except OSError as error:
-        if error.errno in DISK:
-            return Failed(disk_error(error, context.folder))
-        return Failed(None, _place(error), _frames(error))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK:
+            return Failed(disk_error(error, context.folder))
         return Failed(None, _place(error), _frames(error))
     return Ended(digest, time.monotonic() - began, _peak())
 
@@ -139,14 +137,13 @@ def _frames(error: BaseException | None) -> str:
     """Return where an error came from, and what it was raised in the course of; class and places, no text of theirs."""
     told: list[str] = []
     while error is not None:
-        lines = [f"  {frame.filename}, line {frame.lineno}, in {frame.name}" for frame in _walked(error)]
+        lines = [
+            f"  {frame.filename}, line {frame.lineno}, in {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
         told.append("\n".join([f"{type(error).__name__}, raised by (the last call last)", *lines]))
         error = error.__cause__ or error.__context__
     return "\nin the course of\n".join(told)
-
-
-def _walked(error: BaseException) -> list[traceback.FrameSummary]:
-    return list(traceback.extract_tb(error.__traceback__))
 
 
 def _end_with_parent() -> None:

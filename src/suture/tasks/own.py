@@ -78,25 +78,24 @@ def read_own_task(path: Path, known: tuple[str, ...]) -> tuple[Task, Items]:
     Raises UsageError for a malformed file, BadInputError for malformed data: repeated ids, empty inputs or references,
     answers that are none of the options. Every problem is named, with its row, and no text of the data.
     """
-    own = load_own_task(path)
-    refuse(UsageError, unknown_metrics(own, known, str(path)))
+    own = load_own_task(path, known)
     return task_of(own), items_of(own)
 
 
-def load_own_task(path: Path) -> OwnTask:
-    """Return the keys of a task file, its data as an absolute path. Raises UsageError with every problem in it."""
+def load_own_task(path: Path, known: tuple[str, ...] | None = None) -> OwnTask:
+    """Return the keys of a task file, its data as an absolute path; `known` are the metrics that there are, if known.
+
+    Raises UsageError with every problem of the file.
+    """
     own = load_yaml(path, OwnTask)
+    if known is not None:
+        must, where = f"A metric must be one of {', '.join(known)}.", f"{path}, metrics"
+        refuse(UsageError, [Problem(must, f"'{name}'", where) for name in own.metrics if name not in known])
     return own.model_copy(update={"data": str((path.parent / own.data).absolute())})
 
 
-def unknown_metrics(own: OwnTask, known: tuple[str, ...], where: str) -> list[Problem]:
-    """Return a problem for each metric of a task file that is not `known`; `where` names the file."""
-    must = f"A metric must be one of {', '.join(known)}."
-    return [Problem(must, f"'{name}'", f"{where}, metrics") for name in own.metrics if name not in known]
-
-
-def lesson_of(own: OwnTask, split: str, where: str) -> tuple[list[Record], list[Record]]:
-    """Return the rows of another split of a task's data, to learn from, and those of its test; `where` names the task.
+def lesson_of(own: OwnTask, split: str, where: str) -> list[Record]:
+    """Return the rows of another split of a task's data than its test, to learn from; `where` names the task.
 
     Raises UsageError for a task without `split`, for the split that is tested, and for multiple choice.
     """
@@ -104,7 +103,6 @@ def lesson_of(own: OwnTask, split: str, where: str) -> tuple[list[Record], list[
         got = "multiple choice" if own.options else f"split: {own.split or 'none'}"
         must = f"A task file that is learnt from must test another split than '{split}', and have written answers."
         raise UsageError(Problem(must, got, where, "Add the field split to the data, and `split: test` here."))
-    tested = [item for item in items_of(own) if isinstance(item, Record)]
     learnt = items_of(own.model_copy(update={"split": split}))
     records = [item for item in learnt if isinstance(item, Record)]
     if not own.id:  # rows are numbered within a split
@@ -113,7 +111,7 @@ def lesson_of(own: OwnTask, split: str, where: str) -> tuple[list[Record], list[
             replace(record, id=name, encounter=record.encounter if own.encounter else name)
             for record, name in zip(records, names, strict=True)
         ]
-    return records, tested
+    return records
 
 
 def is_taught(own: OwnTask) -> bool:

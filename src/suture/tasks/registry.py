@@ -34,6 +34,11 @@ _MODULES = (
 TASKS: Mapping[str, Task] = MappingProxyType({module.TASK.name: module.TASK for module in _MODULES})
 
 
+def is_suite_task(name: str) -> bool:
+    """Say whether a task is one of a suite that takes its items from the folder of data sets, not a built-in one."""
+    return name in SUITE_TASKS and name not in TASKS
+
+
 def get_task(name: str) -> Task:
     """Return the task `name`, one of a suite too; raises UsageError, which names the nearest known one."""
     known = {**SUITE_TASKS, **{CANARIES.name: CANARIES}, **TASKS}

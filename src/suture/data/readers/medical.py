@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from suture.data.records import Choice
 from suture.data.source import Files
 from suture.data.tables import Row, read_json, read_rows, tidy
-from suture.errors import BadInputError, Problem, refuse
+from suture.errors import BadInputError, Problem, refuse, some
 
 LETTERS = "ABCDEFGHIJ"
 MMLU_SUBJECTS = (
@@ -120,7 +120,6 @@ def _check(items: list[Choice], path: object) -> list[Choice]:
     """Raise BadInputError where an answer is none of its options; question texts stay out of the message."""
     outside = [item.id for item in items if not 0 <= item.answer < len(item.options)]
     if outside:
-        named = ", ".join(outside[:5]) + (", ..." if len(outside) > 5 else "")
-        got = f"{len(outside)} that are not: {named}"
+        got = f"{len(outside)} that are not: {some(outside)}"
         raise BadInputError(Problem("Every answer must be one of its options.", got, str(path)))
     return items
