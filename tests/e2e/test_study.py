@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from suture.cli import main
+from suture.testing.command import run_command
 from suture.testing.tiny import tiny_model
 
 STUDY = """
@@ -57,19 +57,13 @@ margins:
 """
 
 
-def _run(*words: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return int(caught.value.code or 0)
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("study")
     tiny_model(folder / "ancestor", seed=3)
     path, out = folder / "study.yaml", folder / "out"
     path.write_text(STUDY.format(ancestor=folder / "ancestor"))
-    assert _run("study", "run", path, "--out", out) == 0
+    assert run_command("study", "run", path, "--out", out) == 0
     return path, out
 
 
@@ -113,7 +107,7 @@ def test_the_report_shows_models_recipes_and_the_slider(study: tuple[Path, Path]
 def test_a_second_run_computes_nothing(study: tuple[Path, Path]) -> None:
     path, out = study
     before = _steps(out)
-    assert _run("study", "run", path, "--out", out) == 0
+    assert run_command("study", "run", path, "--out", out) == 0
     assert _steps(out) == before
 
 
@@ -123,9 +117,9 @@ def test_status_names_every_step_and_clean_removes_none_that_is_used(
     out = study[1]
     before = _steps(out)
     (out / "steps" / "merge-000000000000").mkdir()
-    assert _run("study", "status", out) == 0
+    assert run_command("study", "status", out) == 0
     assert "to do" not in capsys.readouterr().out
-    assert _run("study", "clean", out) == 0
+    assert run_command("study", "clean", out) == 0
     assert "1 folders removed" in capsys.readouterr().out
     assert _steps(out) == before
 
@@ -138,7 +132,7 @@ def test_where_the_gate_is_not_passed_no_merge_is_evaluated(
     strict["gate"]["required"] = True
     (tmp_path / "strict.yaml").write_text(yaml.safe_dump(strict))
     before = _steps(out).keys()
-    assert _run("study", "run", tmp_path / "strict.yaml", "--out", out) == 0
+    assert run_command("study", "run", tmp_path / "strict.yaml", "--out", out) == 0
     assert "No forgetting to mitigate" in capsys.readouterr().out
     assert _comparison(out)["models"] == ["ancestor", "general", "clinical"]
     assert sorted(name.split("-")[0] for name in _steps(out).keys() - before) == ["compare", "gate"]
@@ -146,7 +140,7 @@ def test_where_the_gate_is_not_passed_no_merge_is_evaluated(
 
 def test_a_report_without_text_holds_no_answer(study: tuple[Path, Path]) -> None:
     out = study[1]
-    assert _run("report", out, "--no-text") == 0
+    assert run_command("report", out, "--no-text") == 0
     assert "Summarize this clinical text" not in (out / "report.html").read_text()
 
 
@@ -158,7 +152,7 @@ def test_a_grid_of_shots_and_seeds_becomes_curves_and_parity(study: tuple[Path, 
     out = tmp_path / "out"
     shutil.copytree(study[1], out, symlinks=True)
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump(told))
-    assert _run("study", "run", tmp_path / "grid.yaml", "--out", out) == 0
+    assert run_command("study", "run", tmp_path / "grid.yaml", "--out", out) == 0
     found = json.loads((out / "curves.json").read_text())
     assert [(curves["task"], curves["metric"]) for curves in found] == [("contrast", "contrast")]
     points = [(p["start"], p["shots"], p["seeds"]) for p in found[0]["points"]]

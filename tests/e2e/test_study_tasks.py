@@ -8,19 +8,8 @@ from typing import Any
 
 import pytest
 
-from suture.cli import main
+from suture.testing.command import letters_task, run_command
 from suture.testing.tiny import tiny_model
-
-TASK = """
-name: letters
-data: letters.jsonl
-input: note
-target: letter
-prompt: "Write the letter.\\n\\n{{input}}"
-split: test
-metrics: [rougeL, fact_omission]
-max_new_tokens: 4
-"""
 
 STUDY = """
 name: own
@@ -55,21 +44,16 @@ margins:
 SETTINGS = "{steps: 1, batch: 4, length: 700, learning_rate: 1.0e-4, lora_rank: 2, frozen_layers: 1}"
 
 
-def _run(*words: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return int(caught.value.code or 0)
-
-
 def _letters(folder: Path, patient: str) -> None:
     rows = [("train", f"{patient} {number} came with fever and cough.") for number in range(4)]
     rows += [("test", f"Visit {number}: knee pain for {number + 2} days, {patient}.") for number in range(3)]
-    lines = [
-        json.dumps({"note": note, "letter": f"Dear colleague, number {index}.", "split": split})
-        for index, (split, note) in enumerate(rows)
-    ]
-    (folder / "letters.jsonl").write_text("\n".join(lines) + "\n")
-    (folder / "letters.yaml").write_text(TASK)
+    letters_task(
+        folder,
+        [
+            {"note": note, "letter": f"Dear colleague, number {index}.", "split": split}
+            for index, (split, note) in enumerate(rows)
+        ],
+    )
 
 
 def _dialogues(folder: Path) -> None:
@@ -94,7 +78,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     path.write_text(STUDY.format(ancestor=folder / "ancestor", texts=folder / "notes.jsonl", settings=SETTINGS))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OWN_DATA", str(folder / "data"))
-        assert _run("study", "run", path, "--out", out) == 0
+        assert run_command("study", "run", path, "--out", out) == 0
     return path, out
 
 
@@ -150,6 +134,6 @@ def test_a_kept_study_needs_its_task_file_no_more(study: tuple[Path, Path], caps
     (path.parent / "letters.yaml").unlink()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OWN_DATA", str(path.parent / "data"))
-        assert _run("study", "status", out) == 0
+        assert run_command("study", "status", out) == 0
     printed = capsys.readouterr().out.splitlines()[-1].split()
     assert printed[0] == printed[2]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from suture.cli import main
 from suture.errors import BadInputError, NumericError
+from suture.testing.command import letters_task, run_command
 from suture.testing.tiny import tiny_model
 
 SECRET = "Miss Canary of the seventh floor had a fever of unknown origin"
@@ -30,29 +30,13 @@ evaluation: {{tasks: {{contrast: {{n: 4}}, letters: {{n: 2}}}}}}
 gate: {{notes: [letters, rougeL], required: false}}
 margins: []
 """
-TASK = """
-name: letters
-data: letters.jsonl
-input: note
-target: letter
-prompt: "Write the letter.\\n\\n{{input}}"
-metrics: [rougeL]
-max_new_tokens: 4
-"""
-
-
-def _run(*words: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return int(caught.value.code or 0)
 
 
 def _study(folder: Path, text: str, *, allowed: str = "", rate: float = 1e-4) -> Path:
     if not (folder / "ancestor").exists():
         tiny_model(folder / "ancestor", seed=3)
     rows = [{"note": f"{SECRET}, day {number}.", "letter": f"Letter {number}."} for number in range(3)]
-    (folder / "letters.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "letters.yaml").write_text(TASK)
+    letters_task(folder, rows)
     (folder / "texts.jsonl").write_text(json.dumps({"text": text * 30}) + "\n")
     names = {"ancestor": folder / "ancestor", "texts": folder / "texts.jsonl", "allowed": allowed, "rate": rate}
     (folder / "study.yaml").write_text(STUDY.format(**names))
@@ -63,15 +47,15 @@ def test_texts_that_repeat_the_test_are_refused_before_anything_is_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = _study(tmp_path, f"{SECRET}. "), tmp_path / "out"
-    assert _run("study", "plan", path, "--out", out) == BadInputError.exit_code
-    assert _run("study", "run", path, "--out", out) == BadInputError.exit_code
+    assert run_command("study", "plan", path, "--out", out) == BadInputError.exit_code
+    assert run_command("study", "run", path, "--out", out) == BadInputError.exit_code
     printed = "".join(capsys.readouterr())
     assert "1 of 1 records of texts lesson that do: texts.jsonl-1" in printed
     assert "data.allow_overlap" in printed
     assert "Canary" not in printed
     assert not list(out.glob("steps/train-*"))
     assert not [path for path in out.rglob("*.json") if "Canary" in path.read_text()]
-    assert _run("study", "run", _study(tmp_path, f"{SECRET}. ", allowed="It is a test."), "--out", out) == 0
+    assert run_command("study", "run", _study(tmp_path, f"{SECRET}. ", allowed="It is a test."), "--out", out) == 0
     assert "repeat test items of letters. It is a test." in (out / "report.html").read_text()
 
 
@@ -79,15 +63,15 @@ def test_a_loss_that_becomes_nan_fails_its_step_alone_and_the_study_goes_on_from
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = _study(tmp_path, "Cough and wheeze for two days, no fever. ", rate=1e30), tmp_path / "out"
-    assert _run("study", "run", path, "--out", out) == NumericError.exit_code
+    assert run_command("study", "run", path, "--out", out) == NumericError.exit_code
     printed = capsys.readouterr().err
     assert "step clinical, " in printed
     assert "Missing: " in printed
     assert list(out.glob("steps/evaluate-*"))  # of the general parent, which does not need it
-    assert _run("study", "status", out) == 0
+    assert run_command("study", "status", out) == 0
     status = capsys.readouterr().out
     assert "failed: step clinical" in status
     assert "1 failed" in status
     before = {folder.name: folder.stat().st_mtime_ns for folder in out.glob("steps/*")}
-    assert _run("study", "run", _study(tmp_path, "Cough and wheeze for two days, no fever. "), "--out", out) == 0
+    assert run_command("study", "run", _study(tmp_path, "Cough and wheeze for two days, no fever. "), "--out", out) == 0
     assert {name: (out / "steps" / name).stat().st_mtime_ns for name in before} == before

@@ -8,10 +8,10 @@ import yaml
 
 from suture.card import with_evaluation
 from suture.checkpoint.digest import weights_digest
-from suture.cli import main
 from suture.merge import execute
 from suture.plan import make_plan
 from suture.recipe import parse_recipe
+from suture.testing.command import run_command
 from suture.testing.tiny import tiny_model
 
 
@@ -97,24 +97,18 @@ def _comparison(folder: Path, digest: str) -> Path:
     return path
 
 
-def _run(*words: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return int(caught.value.code or 0)
-
-
 def test_the_command_writes_scores_and_verdicts_of_these_weights_only(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = _merged(tmp_path)
     right = _comparison(tmp_path, weights_digest(out))
-    assert _run("card", out, "--comparison", right, "--label", "linear 0.5") == 0
+    assert run_command("card", out, "--comparison", right, "--label", "linear 0.5") == 0
     card = (out / "README.md").read_text()
     assert "kept" in card
     assert "| 48 |" in card
     assert "q1" not in card
-    assert _run("verify", out) == 0
-    assert _run("card", out, "--comparison", right, "--label", "linear 0.6") != 0
+    assert run_command("verify", out) == 0
+    assert run_command("card", out, "--comparison", right, "--label", "linear 0.6") != 0
     assert "linear 0.5" in capfd.readouterr().err
-    assert _run("card", out, "--comparison", _comparison(tmp_path, "0" * 64), "--label", "linear 0.5") != 0
+    assert run_command("card", out, "--comparison", _comparison(tmp_path, "0" * 64), "--label", "linear 0.5") != 0
     assert "these weights" in capfd.readouterr().err

@@ -11,8 +11,8 @@ from suture.adapt.presets import PRESETS, preset_rows, resolved
 from suture.adapt.settings import Settings
 from suture.checkpoint.digest import weights_digest
 from suture.checkpoint.load import load_model
-from suture.cli import main
 from suture.data.records import Record, write_items
+from suture.testing.command import run_command
 from suture.testing.tiny import CORPUS, tiny_model
 
 ROOT = Path(__file__).parents[3]
@@ -33,12 +33,6 @@ def records(tmp_path: Path) -> Path:
     return path
 
 
-def _run(*words: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return int(caught.value.code or 0)
-
-
 QUICK = ("--steps", 2, "--batch", 2, "--length", 256)
 
 
@@ -48,8 +42,8 @@ def test_an_adapter_that_peft_reads_and_that_equals_the_merged_model(
     import peft
 
     out, merged = tmp_path / "adapter", tmp_path / "merged"
-    assert _run("adapt", start, out, "--data", records, "--shots", 4, *QUICK) == 0
-    assert _run("adapt", start, merged, "--data", records, "--shots", 4, *QUICK, "--merged") == 0
+    assert run_command("adapt", start, out, "--data", records, "--shots", 4, *QUICK) == 0
+    assert run_command("adapt", start, merged, "--data", records, "--shots", 4, *QUICK, "--merged") == 0
     assert {path.name for path in out.iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -66,11 +60,11 @@ def test_an_adapter_that_peft_reads_and_that_equals_the_merged_model(
 
 def test_the_adapter_stands_in_a_recipe(start: Path, records: Path, tmp_path: Path) -> None:
     out, merged, made = tmp_path / "adapter", tmp_path / "merged", tmp_path / "made"
-    assert _run("adapt", start, out, "--data", records, "--shots", 4, *QUICK) == 0
-    assert _run("adapt", start, merged, "--data", records, "--shots", 4, *QUICK, "--merged") == 0
+    assert run_command("adapt", start, out, "--data", records, "--shots", 4, *QUICK) == 0
+    assert run_command("adapt", start, merged, "--data", records, "--shots", 4, *QUICK, "--merged") == 0
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"merge_method: passthrough\nmodels:\n  - model: {start}+{out}\n")
-    assert _run("merge", recipe, made) == 0
+    assert run_command("merge", recipe, made) == 0
     one, other = (load_model(path)[0].state_dict() for path in (made, merged))
     assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in other)
 
@@ -79,7 +73,7 @@ def test_no_text_of_a_record_stands_beside_the_weights(
     start: Path, records: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for mode in ("lora", "full"):
-        assert _run("adapt", start, tmp_path / mode, "--data", records, "--mode", mode, *QUICK) == 0
+        assert run_command("adapt", start, tmp_path / mode, "--data", records, "--mode", mode, *QUICK) == 0
         for path in (tmp_path / mode).iterdir():
             assert SECRET.encode() not in path.read_bytes(), path
     assert SECRET not in "".join(capfd.readouterr())
@@ -89,7 +83,7 @@ def test_early_stopping_tells_what_it_kept(
     start: Path, records: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = ("--development", 0.3, "--evaluate-every", 1, "--batch", 2, "--steps", 3)
-    assert _run("adapt", start, tmp_path / "out", "--data", records, *words) == 0
+    assert run_command("adapt", start, tmp_path / "out", "--data", records, *words) == 0
     assert "kept update" in capfd.readouterr().out
     said = json.loads((tmp_path / "out" / "training.json").read_text())
     assert said["development_items"] + said["data_items"] == said["shots"]
@@ -102,7 +96,7 @@ def test_reading_on_in_raw_notes_makes_a_whole_model(start: Path, tmp_path: Path
     for number, text in enumerate(CORPUS):
         (notes / f"{number}.txt").write_text(text * 4)
     words = ("--mode", "cpt", "--data", notes, "--length", 32, "--steps", 1, "--batch", 1)
-    assert _run("adapt", start, tmp_path / "out", *words) == 0
+    assert run_command("adapt", start, tmp_path / "out", *words) == 0
     said = json.loads((tmp_path / "out" / "training.json").read_text())
     assert said["kind"] == "continued pre-training"
     assert said["data_items"] == len(CORPUS)
@@ -123,7 +117,7 @@ def test_reading_on_in_raw_notes_makes_a_whole_model(start: Path, tmp_path: Path
 def test_what_cannot_be_learnt_is_said_before_training(
     start: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], words: tuple[Any, ...], told: str
 ) -> None:
-    assert _run("adapt", start, tmp_path / "out", *words) != 0
+    assert run_command("adapt", start, tmp_path / "out", *words) != 0
     assert told in " ".join(capfd.readouterr().err.split())
     assert not (tmp_path / "out").exists()
 
@@ -135,7 +129,7 @@ def test_every_preset_is_valid_and_stands_in_the_documentation(capfd: pytest.Cap
     page = (ROOT / "docs" / "adapt.md").read_text()
     for name, setting, value, source in preset_rows():
         assert f"| `{name}` | `{setting}` | {value} | {source} |" in page
-    assert _run("adapt", "--list-presets") == 0
+    assert run_command("adapt", "--list-presets") == 0
     assert "clinical-lora" in capfd.readouterr().out
 
 

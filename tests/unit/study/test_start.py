@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from suture.cli import main
 from suture.errors import IncompatibleError
 from suture.study.schema import load_study
 from suture.study.start import draft, findings, look_at_pair, look_at_task
+from suture.testing.command import letters_task, run_command
 from suture.testing.tiny import tiny_model
-
-TASK = """
-name: letters
-data: letters.jsonl
-input: note
-target: letter
-prompt: "Write the letter.\\n\\n{{input}}"
-split: test
-metrics: [rougeL]
-max_new_tokens: 4
-"""
 
 
 def _task(folder: Path, *, train: int = 20, leaks: int = 1) -> Path:
@@ -32,20 +20,12 @@ def _task(folder: Path, *, train: int = 20, leaks: int = 1) -> Path:
     notes += [("train", f"{repeated} Number {number}.") for number in range(leaks)]
     notes += [("test", repeated), ("test", "A rash on the left arm, itching, no fever, since two weeks or more.")]
     rows = [{"note": note, "letter": f"Letter {index}.", "split": split} for index, (split, note) in enumerate(notes)]
-    (folder / "letters.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "letters.yaml").write_text(TASK)
-    return folder / "letters.yaml"
+    return letters_task(folder, rows)
 
 
 def _models(folder: Path, dtype: str = "float32") -> tuple[str, str, str]:
     names = ("general", "clinical", "base")
     return tuple(str(tiny_model(folder / name, seed=seed, dtype=dtype)) for seed, name in enumerate(names))  # type: ignore[return-value]
-
-
-def _start(*words: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in ("start", *words)])
-    return int(caught.value.code or 0)
 
 
 def test_a_study_is_written_that_loads_and_plans(
@@ -55,7 +35,7 @@ def test_a_study_is_written_that_loads_and_plans(
     general, clinical, base = _models(tmp_path)
     out = tmp_path / "studies" / "letters.yaml"
     out.parent.mkdir()
-    assert _start(general, clinical, "--ancestor", base, "--task", _task(tmp_path), "--out", out) == 0
+    assert run_command("start", general, clinical, "--ancestor", base, "--task", _task(tmp_path), "--out", out) == 0
     printed = capsys.readouterr().out
     for told in ("all fit", "the same files", "20 rows to learn from, 1 left out", "What it costs", "suture study run"):
         assert told in printed
@@ -64,7 +44,7 @@ def test_a_study_is_written_that_loads_and_plans(
     assert {merge.method for merge in study.merges} >= {"linear", "task_arithmetic", "ties"}
     assert [run.n for run in study.evaluation.tasks.values()][-1] == 2
     assert not (tmp_path / "runs").exists()
-    assert _start(general, clinical, "--task", _task(tmp_path), "--out", out) == 5
+    assert run_command("start", general, clinical, "--task", _task(tmp_path), "--out", out) == 5
     assert "The study file must be new." in capsys.readouterr().err
 
 
@@ -109,7 +89,7 @@ def test_models_that_do_not_fit_are_refused_before_a_file_is_written(
 ) -> None:
     general, wide = tiny_model(tmp_path / "a"), tiny_model(tmp_path / "b", hidden=64)
     out = tmp_path / "study.yaml"
-    assert _start(general, wide, "--task", _task(tmp_path), "--out", out) == IncompatibleError.exit_code
+    assert run_command("start", general, wide, "--task", _task(tmp_path), "--out", out) == IncompatibleError.exit_code
     assert not out.exists()
     assert "instead of" in capsys.readouterr().err
 
