@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ from suture.data.records import Record
 from suture.report.data import AnswerSet, FactMark, FactState
 from suture.study.tasks import kept_task, writes
 from suture.study.texts import read_test
-from suture.tasks.suites import user_turn
 
 if TYPE_CHECKING:
     from suture.evaluate.items import ItemRow
@@ -52,11 +51,20 @@ def _summarised(task: Task, source: Path, asked: set[str], rows: Rows) -> Iterat
 
     records: list[Record] = read_test(task.name, source, None)
     words = vocabulary(record.facts for record in records)
-    for record in [record for record in records if record.id in asked][:SHOWN]:
+    shown = [record for record in records if record.id in asked][:SHOWN]
+    for record, prompt in zip(shown, _prompts(task, shown), strict=True):
         answers, scores = _of(record.id, rows)
         marks = {label: _marks(answer, record, words) for label, answer in answers.items()} if record.facts else {}
-        prompt = user_turn(task).replace("{input}", record.input)
         yield AnswerSet(task.name, record.id, prompt, record.target, answers, scores, marks)
+
+
+def _prompts(task: Task, records: Sequence[Record]) -> list[str]:
+    """Return the user's turn for each record; the harness renders its own tasks, whose prompts may use other fields."""
+    if task.kind != "harness":
+        return [task.user_text(record.input) for record in records]
+    from suture.evaluate import harness
+
+    return [question.context for question in harness.ask(task, records, None).questions] if records else []
 
 
 def _of(item: str, rows: Rows) -> tuple[dict[str, str], dict[str, Mapping[str, float]]]:
