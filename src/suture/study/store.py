@@ -20,7 +20,7 @@ from suture.errors import OutputExistsError, Problem, ResourceError
 from suture.study.graph import Graph, Kind, Step, step_key
 
 DONE = "done.json"
-FAILED = "failed"
+FAILED, RUNNING = "failed", "running"
 LOCK = ".lock"
 # What a disk says that is full, broken or read-only.
 DISK = (*FULL, errno.EIO, errno.EROFS)
@@ -72,12 +72,14 @@ class Store:
             self._failure(step, key).unlink(missing_ok=True)
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir(parents=True, mode=0o700)
+            self._since(step, key).parent.mkdir(exist_ok=True, mode=0o700)
+            self._since(step, key).touch()
         return staging
 
     def started(self, step: Step, key: str) -> float | None:
         """Return when a step began that has not ended, in seconds since 1970; None where it has not begun."""
         try:
-            return self._staging(step, key).stat().st_ctime
+            return self._since(step, key).stat().st_mtime
         except FileNotFoundError:
             return None
 
@@ -86,6 +88,7 @@ class Store:
         shutil.rmtree(self._staging(step, key), ignore_errors=True)
         path = self._failure(step, key)
         with suppress(OSError):
+            self._since(step, key).unlink(missing_ok=True)
             path.parent.mkdir(exist_ok=True, mode=0o700)
             replace_file(path, json.dumps(list(problems)).encode())
 
@@ -106,12 +109,14 @@ class Store:
             target = self.folder(step, done.key)
             shutil.rmtree(target, ignore_errors=True)
             staging.rename(target)
+            self._since(step, done.key).unlink(missing_ok=True)
             sync_folder(self.steps)
 
     def sweep(self) -> None:
         """Remove what an interrupted run left half-written. Only the holder of the lock may do so."""
         for staging in self.steps.glob(".*.partial"):
             shutil.rmtree(staging)
+        shutil.rmtree(self.root / RUNNING, ignore_errors=True)
 
     def finished(self, graph: Graph, kinds: Mapping[str, Kind]) -> dict[str, Done]:
         """Return the finished steps of `graph` by name, in its order; keys come from the digests of their inputs."""
@@ -185,6 +190,10 @@ class Store:
 
     def _staging(self, step: Step, key: str) -> Path:
         return self.steps / f".{step.kind}-{key[:12]}.partial"
+
+    def _since(self, step: Step, key: str) -> Path:
+        """A file whose time is when a step began: the time of its folder changes with every file in it."""
+        return self.root / RUNNING / f"{step.kind}-{key[:12]}"
 
     def _failure(self, step: Step, key: str) -> Path:
         return self.root / FAILED / f"{step.kind}-{key[:12]}.json"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,11 @@ def test_a_step_runs_only_while_a_run_holds_the_store(store: Store) -> None:
     key = store.key(GRAPH["b"], KINDS, {})
     store.steps.mkdir()
     with store.locked():
-        store.stage(GRAPH["b"], key)
+        staging = store.stage(GRAPH["b"], key)
+        began = store.started(GRAPH["b"], key)
+        time.sleep(0.02)
+        (staging / "half").write_text("half")
+        assert store.started(GRAPH["b"], key) == began  # whatever the step has written since
         running = _look(store)["b"]
         assert running.state == "running"
         assert running.seconds is not None
