@@ -192,7 +192,10 @@ class Engine:
         """Greedy answers with their stop tokens; a row that has stopped leaves the batch."""
         import torch
 
+        from suture.evaluate.roomy import with_room
+
         cache, mask, logits = prefill_all(self.model, prompts)
+        cache = with_room(cache)
         running = list(range(len(prompts)))
         answers: list[list[int]] = [[] for _ in prompts]
         while True:
