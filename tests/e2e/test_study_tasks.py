@@ -31,6 +31,7 @@ adapt:
   - {{task: letters, starts: [general, more general, linear 0.5], shots: [1, 2], keep: adapter, settings: {settings}}}
   - {{task: letters, name: replay, starts: [general], shots: 2, replay: 2, settings: {settings}}}
   - {{task: mts_dialog, starts: [general], shots: 1, settings: {settings}}}
+in_context: {{task: letters, starts: [general, linear 0.5], shots: [1, 2]}}
 orders: {{shots: 2, arms: [tune general, graft, halve]}}
 evaluation:
   tasks:
@@ -102,7 +103,24 @@ def test_controls_variants_and_arms_are_models_of_their_own(study: tuple[Path, P
         "general, half the adaptation, letters, 2 shots", "graft on linear 0.5, letters, 2 shots",
     } <= models  # fmt: skip
     digests = json.loads((study[1] / "comparison.json").read_text())["digests"]
-    assert len(set(digests.values())) == len(digests)
+    made = {label: digest for label, digest in digests.items() if "in context" not in label}
+    assert len(set(made.values())) == len(made)
+
+
+def test_a_model_with_examples_in_context_has_the_weights_of_its_start_and_another_prompt(
+    study: tuple[Path, Path],
+) -> None:
+    shown = "linear 0.5, letters, 2 in context"
+    assert {task for model, task in _scores(study[1]) if model == shown} == {"letters"}
+    digests = json.loads((study[1] / "comparison.json").read_text())["digests"]
+    assert digests[shown] == digests["linear 0.5"]
+    kept = {
+        name: json.loads((study[1] / name / digests[shown][:12] / "letters" / "meta.json").read_text())["key"]
+        for name in ("results", "in-context-1-seed-0", "in-context-2-seed-0")
+    }
+    assert len({key.pop("examples", "none") for key in kept.values()}) == 3
+    assert kept["results"] == kept["in-context-1-seed-0"] == kept["in-context-2-seed-0"]
+    assert not (study[1] / "models" / shown.replace(",", "").replace(" ", "-")).exists()
 
 
 def test_the_learning_curve_is_that_of_the_adaptation_without_a_name(study: tuple[Path, Path]) -> None:

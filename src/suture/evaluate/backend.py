@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from suture.evaluate.engine import Generation, Likelihood
+from suture.evaluate.engine import Examples, Generation, Likelihood
 
 Advance = Callable[[int], None]
 
@@ -19,8 +19,8 @@ class Answerer(Protocol):
     tokenizer: Any
     context: int
 
-    def chat(self, text: str) -> str:
-        """Return `text` as one user turn in the model's chat template, up to where the answer begins."""
+    def chat(self, text: str, examples: Examples = ()) -> str:
+        """Return `text` as a user turn in the model's chat template, after pairs (user turn, answer) if any."""
 
     def generate(
         self,

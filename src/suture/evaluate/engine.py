@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 Advance = Callable[[int], None]
+Examples = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,12 @@ class Engine:
         self.stop: frozenset[int] = frozenset(token for token in stops if token is not None)
         self.context = int(getattr(model.config, "max_position_embeddings", None) or 2**31)
 
-    def chat(self, text: str) -> str:
-        """Return `text` as one user turn in the model's chat template, up to where the answer begins."""
-        return apply_chat(self.tokenizer, text)
+    def chat(self, text: str, examples: Examples = ()) -> str:
+        """Return `text` as a user turn in the model's chat template, up to where the answer begins.
+
+        examples: pairs (user turn, answer) that stand before it.
+        """
+        return apply_chat(self.tokenizer, text, examples)
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of `text`, no special token added; the token that starts a text where it is empty."""
@@ -220,15 +224,19 @@ class Engine:
             raise BadInputError(Problem(must, f"{max(lengths)} tokens", do="Shorten the input or the answer's limit."))
 
 
-def apply_chat(tokenizer: Any, text: str) -> str:
-    """Return `text` as one user turn in the tokenizer's chat template, up to where the answer begins.
+def apply_chat(tokenizer: Any, text: str, examples: Examples = ()) -> str:
+    """Return `text` as a user turn in the tokenizer's chat template, up to where the answer begins.
 
-    A tokenizer without a template gets the text and a line break.
+    examples: pairs (user turn, answer) that stand before it, as turns of the same conversation. A tokenizer without a
+    template gets the texts, a line break after each user turn and an empty line after each answer.
     """
     if not tokenizer.chat_template:
-        return text + "\n"
-    turn = [{"role": "user", "content": text}]
-    return str(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        return "".join(f"{asked}\n{answer}\n\n" for asked, answer in examples) + text + "\n"
+    turns = [("user", text)]
+    for asked, answer in reversed(examples):
+        turns = [("user", asked), ("assistant", answer), *turns]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
 def _sum(log_probs: Tensor, ids: Tensor) -> Likelihood:

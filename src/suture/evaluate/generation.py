@@ -8,6 +8,7 @@ from dataclasses import replace
 from suture.data.records import Record
 from suture.evaluate import textscores
 from suture.evaluate.backend import Advance, Answerer
+from suture.evaluate.engine import Examples
 from suture.evaluate.items import ItemRow
 from suture.evaluate.metrics import facts
 from suture.evaluate.workload import text_digest
@@ -35,9 +36,10 @@ def answer(
     digest: str,
     batch: int,
     advance: Advance,
+    examples: Examples = (),
 ) -> list[ItemRow]:
-    """Return one row a record; `words` is the vocabulary of facts of the whole task."""
-    prompts = [engine.chat(task.user_text(record.input)) for record in records]
+    """Return one row a record; `words` is the vocabulary of facts of the whole task, examples are shown before each."""
+    prompts = [engine.chat(task.user_text(record.input), examples) for record in records]
     answers = engine.generate(prompts, max_new_tokens=task.max_new_tokens, batch_size=batch, advance=advance)
     rows = []
     for record, given in zip(records, answers, strict=True):

@@ -69,7 +69,9 @@ def make_job(
         return _items(
             some,
             batch_size,
-            lambda part, advance: generation.answer(answerer, task, part, words, digest, batch_size, advance),
+            lambda part, advance: generation.answer(
+                answerer, task, part, words, digest, batch_size, advance, load.examples
+            ),
         )
     if task.kind == "canary":
         return _items(

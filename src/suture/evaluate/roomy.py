@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STEP = 128  # tokens of room that are added at a time: copies are rare, memory in excess is small
 
 
-class RoomyLayer(DynamicLayer):
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not typed
     """One layer's keys and values [rows, heads, tokens, dimension], each the filled start of a longer tensor."""
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:

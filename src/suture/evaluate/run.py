@@ -11,6 +11,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from suture.evaluate.items import ItemRow, read_meta, write_rows
 from suture.evaluate.jobs import PROMPT_SIDE_EFFECTS, Job, make_job
 from suture.evaluate.packaged import stay_offline
 from suture.evaluate.parts import Parts, alone
-from suture.evaluate.workload import Workload
+from suture.evaluate.workload import Workload, text_digest
 from suture.events import track
 
 __all__ = ["Workload", "evaluate_model"]
@@ -74,7 +75,7 @@ def evaluate_model(
 def ask_all(work: Sequence[Workload], limit: int | None, tokenizer: Any) -> dict[str, harness.Asked]:
     """Build every prompt of the harness's tasks, so that what fails to render is known before a model is loaded."""
     return {
-        load.task.name: harness.ask(load.task, load.take(limit), lambda text: apply_chat(tokenizer, text))
+        load.task.name: harness.ask(load.task, load.take(limit), partial(apply_chat, tokenizer, examples=load.examples))
         for load in work
         if load.task.kind == "harness"
     }
@@ -136,6 +137,8 @@ def _key(
     }
     if load.task.kind == "harness":
         key["task file"] = protocol_digest(load.task)
+    if load.examples:
+        key["examples"] = text_digest(*(text for pair in load.examples for text in pair))
     return key
 
 

@@ -25,12 +25,14 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 class Workload:
     """A task and its items; for IFEval the prompts' file.
 
-    parents is for drift: label -> the folder that `suture.evaluate.drift.keep_answers` wrote.
+    parents is for drift: label -> the folder that `suture.evaluate.drift.keep_answers` wrote. examples are pairs (user
+    turn, answer) that a task which writes shows before each item, in the same conversation.
     """
 
     task: Task
     items: Sequence[Item] | Path
     parents: Mapping[str, Path] = field(default_factory=dict)
+    examples: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         wanted = _KINDS.get(self.task.kind, (Record,))
@@ -39,6 +41,8 @@ class Workload:
             names = ", ".join(sorted(kind.__name__ for kind in got)) or "none"
             known = " or ".join(kind.__name__ for kind in wanted)
             raise UsageError(Problem(f"Items of a task of kind {self.task.kind} must be {known}.", names))
+        if self.examples and not (self.task.max_new_tokens and self.task.kind in ("generation", "harness")):
+            raise UsageError(Problem("Examples are for tasks that write.", f"{self.task.name}, {self.task.kind}"))
 
     def take(self, limit: int | None) -> Any:
         """Return the first `limit` items (all for None), of the kind that the task needs; not for IFEval."""

@@ -15,7 +15,7 @@ from suture.study.models import BASE
 from suture.study.overlap import ASKED, LEARNT
 from suture.study.schema import Study
 from suture.study.scores import ANSWERS, EVALUATION, REPLICATE
-from suture.study.sections import ANCESTOR, CLINICAL, GENERAL, Adapt, Control, Merge, Parent, Training
+from suture.study.sections import ANCESTOR, CLINICAL, GENERAL, Adapt, Control, InContext, Merge, Parent, Training
 from suture.study.tasks import LESSON, LESSONS, SOURCES, TEST, lesson_step, source_step
 from suture.study.texts import digest_files, mts_files
 from suture.tasks.registry import is_suite_task
@@ -35,8 +35,8 @@ TOKENS_A_SECOND = 70
 class Entry:
     """One model of a study. step makes it; start is the label that it was made from; nominal is NaN off the path.
 
-    shots and seed are those of a model adapted as `adapt` says. parts are the steps that an arm of the orders merges,
-    by role, and what those of them are on that are kept as adapters.
+    shots and seed are those of a model adapted as `adapt` says, or shown examples as `examples` says. parts are the
+    steps that an arm of the orders merges, by role, and what those of them are on that are kept as adapters.
     """
 
     label: str
@@ -51,6 +51,7 @@ class Entry:
     shots: int = 0
     seed: int = 0
     adapt: Adapt | None = None
+    examples: InContext | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -120,6 +121,8 @@ def _entries(study: Study) -> Iterator[Entry]:
         yield Entry(name, "adapted", name, _how(control), math.nan, every, control.of)
     for adapt in study.adapt:
         yield from _adapted(study, adapt)
+    for shown in study.in_context:
+        yield from _with_examples(study, shown)
     yield from _arms(study)
     if study.evaluation.replicate:
         step = _parent_step(study, GENERAL)
@@ -134,6 +137,17 @@ def _adapted(study: Study, adapt: Adapt) -> Iterator[Entry]:
         step = f"adapt {label}"
         yield Entry(
             label, "adapted", step, how, math.nan, asked, start, gated, shots=shots, seed=seed, adapt=adapt
+        )  # fmt: skip
+
+
+def _with_examples(study: Study, shown: InContext) -> Iterator[Entry]:
+    """Yield the models that are not trained but are shown examples."""
+    merged = {merge.label: merge for merge in study.merges}
+    for start, shots, seed in product(shown.starts, shown.shots, shown.seed):
+        label, how = shown.label(start, shots, seed, study.called(shown)), f"{shots} examples in context"
+        yield Entry(
+            label, "adapted", _start_step(study, start), how, math.nan, (shown.task,), start, start in merged,
+            shots=shots, seed=seed, examples=shown,
         )  # fmt: skip
 
 
@@ -199,7 +213,7 @@ def _texts(study: Study, look: Lookup) -> Iterator[Step]:
 
 def _items(study: Study, look: Lookup) -> Iterator[Step]:
     """Yield the steps that write items of suites' tasks and of one's own, and what is learnt of them."""
-    asked, learnt = list(study.evaluation.tasks), [adapt.task for adapt in study.adapt]
+    asked, learnt = list(study.evaluation.tasks), study.learnt
     own = {keys.name: keys for keys in study.tasks}
     for name in dict.fromkeys([*asked, *learnt]):
         if name in own:
@@ -229,7 +243,7 @@ def _overlap(study: Study) -> Iterator[Step]:
     """Yield the step that compares what is learnt with what is tested, where either is not made from templates."""
     trained: list[Parent | Control] = [*study.ends.values(), *study.controls.values()]
     taught = [LESSONS[one.learn] for one in trained if one.learn is not None]
-    steps = [f"{source} {LESSON}" for source in taught] + [lesson_step(adapt.task) for adapt in study.adapt]
+    steps = [f"{source} {LESSON}" for source in taught] + [lesson_step(task) for task in study.learnt]
     learnt = [step for step in dict.fromkeys(steps) if step.partition(" ")[0] not in TEMPLATED]
     tasks = {name: study.known[name] for name in study.evaluation.tasks}
     asked = [
@@ -346,6 +360,9 @@ def _evaluation(study: Study, entry: Entry, name: str, tasks: tuple[str, ...]) -
     if "drift" in runs:
         inputs |= {ANSWERS + role: f"answers {role}" for role in study.ends}
     about = {"tasks": runs, "replicate": entry.role == "replicate", "batch_size": study.evaluation.batch_size}
+    if entry.examples is not None:
+        about |= {"examples": {"shots": entry.shots, "seed": entry.seed}}
+        inputs |= {"lesson": lesson_step(entry.examples.task)}
     cost = sum((run["n"] or 200) * _seconds(study.task(task)) for task, run in runs.items())
     return Step(name, "evaluate", about, inputs, cost)
 

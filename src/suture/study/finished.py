@@ -111,7 +111,7 @@ def publish(done: Finished, data: ReportData, *, text: bool = True) -> tuple[Pat
     (root / "models").mkdir(exist_ok=True)
     for entry in done.built.entries:
         model = done.folder(entry.step) / "model"
-        if entry.role != "replicate" and model.exists():
+        if entry.role != "replicate" and entry.examples is None and model.exists():
             _link(root / "models" / entry.label.replace(",", "").replace(" ", "-"), model)
     return report, comparison
 

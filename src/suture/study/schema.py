@@ -35,6 +35,8 @@ from suture.study.sections import (
     Control,
     Count,
     Data,
+    Drawn,
+    InContext,
     Merge,
     Orders,
     Parent,
@@ -125,13 +127,14 @@ class Study(StrictModel):
     merges: Annotated[tuple[Merge, ...], Field(min_length=1)]
     record_rounding: Literal["bfloat16", "float16"] | None = None
     adapt: tuple[Adapt, ...] = ()
+    in_context: tuple[InContext, ...] = ()
     orders: Orders | None = None
     evaluation: Evaluation
     gate: GateRule
     margins: tuple[MarginEntry, ...]
     full: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("adapt", mode="before")
+    @field_validator("adapt", "in_context", mode="before")
     @classmethod
     def _one_or_more(cls, value: Any) -> Any:
         return [value] if isinstance(value, Mapping) else value
@@ -164,10 +167,21 @@ class Study(StrictModel):
         run, task = self.evaluation.tasks[name], self.known[name]
         return replace(task, max_new_tokens=run.new_tokens) if run.new_tokens else task
 
-    def called(self, adapt: Adapt) -> str:
-        """Return what tells one adaptation from the others in labels, "" where nothing need."""
-        several = len({other.task for other in self.adapt}) > 1
-        return ", ".join(part for part in (adapt.task if several else "", adapt.name) if part)
+    def called(self, drawn: Drawn) -> str:
+        """Return what tells one entry of adapt or in_context from the others in labels, "" where nothing need."""
+        name = drawn.name if isinstance(drawn, Adapt) else ""
+        return ", ".join(part for part in (drawn.task if len(self.learnt) > 1 else "", name) if part)
+
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """The tasks whose training records are drawn from, to learn or to show."""
+        return tuple(dict.fromkeys(drawn.task for _, drawn in self._drawn()))
+
+    def _drawn(self) -> Iterator[tuple[Place, Drawn]]:
+        """Yield every entry of adapt and in_context with its place in the file."""
+        for key, entries in (("adapt", self.adapt), ("in_context", self.in_context)):
+            for index, drawn in enumerate(entries):
+                yield (key,) if len(entries) == 1 else (key, index), drawn
 
     def asked(self, adapt: Adapt) -> tuple[str, ...]:
         """Return the tasks that an adapted model answers: all but those that others are adapted to."""
@@ -179,12 +193,13 @@ class Study(StrictModel):
             if times > 1:
                 yield ("tasks",), f"two tasks are called '{name}'"
         known = self.known
-        for index, adapt in enumerate(self.adapt):
-            place: Place = ("adapt",) if len(self.adapt) == 1 else ("adapt", index)
-            if adapt.task not in known:
-                yield (*place, "task"), f"'{adapt.task}' must be a task; {nearest(adapt.task, known)}"
-            elif not writes(known[adapt.task]):
+        for place, drawn in self._drawn():
+            if drawn.task not in known:
+                yield (*place, "task"), f"'{drawn.task}' must be a task; {nearest(drawn.task, known)}"
+            elif not writes(known[drawn.task]):
                 yield (*place, "task"), "the task must have answers to learn, such as clinic_summary or mts_section"
+            elif isinstance(drawn, InContext) and drawn.task not in self.evaluation.tasks:
+                yield (*place, "task"), f"'{drawn.task}' must be one of evaluation.tasks"
         rules = {("gate", "instruction"): self.gate.instruction, ("gate", "notes"): self.gate.notes}
         rules |= {("margins", index): (margin.task, margin.metric) for index, margin in enumerate(self.margins)}  # type: ignore[misc]
         for where, (task, metric) in rules.items():
@@ -219,9 +234,10 @@ class Study(StrictModel):
             if taught.learn is not None:
                 role = "parents" if name in self.ends else "controls"
                 needed[role, name] = f"{role.removesuffix('s')} {name}", LESSONS[taught.learn]
+        for place, drawn in self._drawn():
+            if drawn.task in SOURCES or is_suite_task(drawn.task):
+                needed[place] = str(place[0]), SOURCES.get(drawn.task, "folder")
         for index, adapt in enumerate(self.adapt):
-            if adapt.task in SOURCES or is_suite_task(adapt.task):
-                needed["adapt", index] = "adapt", SOURCES.get(adapt.task, "folder")
             if adapt.replay and (self.data.instructions is None or self.data.instructions.train < adapt.replay):
                 yield ("adapt", index), f"adapt.replay of {adapt.replay} needs as many of data.instructions.train"
         for place, (who, what) in needed.items():
@@ -235,15 +251,20 @@ class Study(StrictModel):
             if times > 1:
                 kind = "two merges are" if label in merged and label not in self.controls else "two models are"
                 yield ("merges",), f"{kind} called '{label}'"
-        for index, adapt in enumerate(self.adapt):
-            for start in adapt.starts:
+        for place, drawn in self._drawn():
+            for start in drawn.starts:
                 if start not in starts:
-                    told = f"adapt.starts must name a parent, a control or a merge, got '{start}'"
-                    yield ("adapt", index, "starts"), f"{told}; {nearest(start, starts)}"
+                    told = f"{place[0]}.starts must name a parent, a control or a merge, got '{start}'"
+                    yield (*place, "starts"), f"{told}; {nearest(start, starts)}"
         adapted = Counter(
             adapt.label(*point, self.called(adapt))
             for adapt in self.adapt
             for point in product(adapt.starts, adapt.shots, adapt.seed)
+        )
+        adapted.update(
+            shown.label(*point, self.called(shown))
+            for shown in self.in_context
+            for point in product(shown.starts, shown.shots, shown.seed)
         )
         twice = [label for label, times in adapted.items() if times > 1]
         if twice:

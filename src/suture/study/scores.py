@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from suture.study.models import weights_of, whole_model
 from suture.study.tasks import kept_task
 from suture.study.texts import digest_files, read_test
 from suture.tasks.registry import get_task
+from suture.tasks.suites import user_turn
 
 REPLICATE = "A/A"
 EVALUATION = "evaluation: "
@@ -61,9 +62,8 @@ def evaluate(context: Context) -> str:
     """Evaluate a model on its tasks; results are kept below the study's folder and linked here."""
     from suture.evaluate.run import evaluate_model
 
-    replicate = context.parameters["replicate"]
-    work = [_workload(context, name) for name in context.parameters["tasks"]]
-    results = context.shared / ("replicates" if replicate else "results")
+    work = [_with_examples(context, _workload(context, name)) for name in context.parameters["tasks"]]
+    results = context.shared / _results_of(context.parameters)
     batch = context.parameters["batch_size"]
     with whole_model(context, "model") as (model, digest), _alone(results, digest):
         found = evaluate_model(model, work, results, digest=digest, batch_size=batch)
@@ -71,7 +71,9 @@ def evaluate(context: Context) -> str:
         (context.folder / name).mkdir()
         for path in folder.iterdir():
             _link(path, context.folder / name / path.name)
-    _write_json(context.folder / "evaluation.json", {"weights_digest": digest})
+    _write_json(
+        context.folder / "evaluation.json", {"weights_digest": digest, "examples": context.parameters.get("examples")}
+    )
     return _rows_digest([context.folder / name for name in sorted(found)])
 
 
@@ -142,6 +144,25 @@ def _workload(context: Context, name: str) -> Any:
     return Workload(task, read_test(name, source, run["n"]), parents if task.kind == "drift" else {})
 
 
+def _with_examples(context: Context, load: Any) -> Any:
+    """Return the workload with the training records that are shown before each item, where the study says so."""
+    from suture.adapt.shots import draw_shots
+
+    if "examples" not in context.parameters:
+        return load
+    records = read_items(context.inputs["lesson"] / f"{load.task.name}.train.jsonl", Record)
+    turn = user_turn(load.task)
+    shots = draw_shots(records, **context.parameters["examples"])
+    return replace(load, examples=tuple((turn.replace("{input}", shot.input), shot.target) for shot in shots))
+
+
+def _results_of(parameters: Mapping[str, Any]) -> str:
+    """Return the folder of results: the same weights are kept apart where they are run again or shown examples."""
+    if "examples" in parameters:
+        return "in-context-{shots}-seed-{seed}".format(**parameters["examples"])
+    return "replicates" if parameters["replicate"] else "results"
+
+
 def _source(context: Context, task: str) -> Path:
     return context.inputs[context.parameters["tasks"][task]["source"]]
 
@@ -156,12 +177,15 @@ def _size(items: Sequence[Any] | Path) -> tuple[int, int]:
 
 @contextmanager
 def _view(context: Context, tasks: set[str] | None = None) -> Iterator[dict[str, Path]]:
-    """Lay out label -> folder of the results that this step compares; of equal weights once, a parent before others."""
+    """Lay out label -> folder of the results that this step compares.
+
+    Of equal weights, shown the same examples, there is one: a parent before others.
+    """
     labels: list[str] = context.parameters["labels"]
     held: dict[str, str] = {}
     for label in sorted(labels, key=lambda label: label not in PARENTS):
         about = json.loads((context.inputs[EVALUATION + label] / "evaluation.json").read_text(encoding="utf-8"))
-        held.setdefault(REPLICATE if label == REPLICATE else about["weights_digest"], label)
+        held.setdefault(REPLICATE if label == REPLICATE else json.dumps(about, sort_keys=True), label)
     with TemporaryDirectory() as temporary:
         view: dict[str, Path] = {}
         for number, label in enumerate(label for label in labels if label in held.values()):

@@ -217,7 +217,32 @@ class Merge(StrictModel):
         return parse_recipe(yaml.safe_dump(text | {"parameters": parameters} | options), "merges")
 
 
-class Adapt(StrictModel):
+class Drawn(StrictModel):
+    """Some of a task's training records, drawn by each seed, for some models."""
+
+    task: str
+    starts: Annotated[tuple[str, ...], Field(min_length=1)]
+    shots: Annotated[tuple[Count, ...], Field(min_length=1)]
+    seed: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+
+    @field_validator("shots", "seed", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return [value] if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _no_value_twice(self) -> Self:
+        for name, values in (("shots", self.shots), ("seed", self.seed), ("starts", self.starts)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must not repeat a value")
+        return self
+
+    def named(self, start: str, how: str, seed: int) -> str:
+        """Return a label: start and how, and the seed where there are several."""
+        return ", ".join(part for part in (start, how, f"seed {seed}" if len(self.seed) > 1 else "") if part)
+
+
+class Adapt(Drawn):
     """Few-shot adaptation of some models to one task's training records, at each number of shots with each seed.
 
     A seed draws the shots and, added to that of the settings, orders the training. steps are the updates at a number of
@@ -226,26 +251,14 @@ class Adapt(StrictModel):
     their adapters alone, from which each model is made for as long as it is evaluated: a hundredth of the disk.
     """
 
-    task: str
     name: Annotated[str, Field(pattern=r"^[\w .-]*$")] = ""
-    starts: Annotated[tuple[str, ...], Field(min_length=1)]
-    shots: Annotated[tuple[Count, ...], Field(min_length=1)]
-    seed: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     steps: dict[Count, Count] = Field(default_factory=dict)
     replay: Annotated[int, Field(ge=0)] = 0
     keep: Literal["model", "adapter"] = "model"
     settings: Training
 
-    @field_validator("shots", "seed", mode="before")
-    @classmethod
-    def _one_or_more(cls, value: Any) -> Any:
-        return [value] if isinstance(value, int) else value
-
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        for name, values in (("shots", self.shots), ("seed", self.seed), ("starts", self.starts)):
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name} must not repeat a value")
+    def _trains(self) -> Self:
         if self.keep == "adapter" and self.settings.lora_rank is None:
             raise ValueError("keep: adapter needs settings.lora_rank")
         for shots in self.steps:
@@ -266,8 +279,19 @@ class Adapt(StrictModel):
 
         called: what tells this adaptation from the study's others, "" where it is the only one.
         """
-        parts = [start, called, f"{shots} shots", f"seed {seed}" if len(self.seed) > 1 else ""]
-        return ", ".join(part for part in parts if part)
+        return self.named(start, f"{called}, {shots} shots" if called else f"{shots} shots", seed)
+
+
+class InContext(Drawn):
+    """The baseline without training: the shots that an adaptation would learn stand before each item as examples.
+
+    They are user turns and answers of the same conversation. Only `task` is asked: the weights, and with them all else,
+    are those of the start.
+    """
+
+    def label(self, start: str, shots: int, seed: int, called: str = "") -> str:
+        """Return what the model with examples is called in tables: "general, 4 in context"; as for `Adapt`."""
+        return self.named(start, f"{called}, {shots} in context" if called else f"{shots} in context", seed)
 
 
 class Orders(StrictModel):

@@ -65,7 +65,8 @@ def work_of(step: Step, limits: Mapping[str, int]) -> Work:
     if step.kind == "evaluate":
         runs: Mapping[str, Mapping[str, Any]] = about["tasks"]
         asked = {task: run["n"] or 200 for task, run in runs.items()}
-        read = sum(n * _read(task) for task, n in asked.items())
+        before = about["examples"]["shots"] if "examples" in about else 0  # read again for every item
+        read = sum(n * (1 + before) * _read(task) for task, n in asked.items())
         return Work(read=read, written=sum(n * WRITTEN * limits.get(task, 0) for task, n in asked.items()))
     return Work()
 

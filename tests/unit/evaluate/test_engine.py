@@ -12,7 +12,7 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from suture.checkpoint.load import load_model
 from suture.errors import BadInputError, IncompatibleError, NumericError
-from suture.evaluate.engine import Engine, Generation
+from suture.evaluate.engine import Engine, Generation, apply_chat
 from suture.evaluate.packing import Request
 from suture.testing.tiny import tiny_model
 
@@ -154,3 +154,18 @@ def test_nan_is_an_error_not_an_answer(tmp_path: Path) -> None:
 def test_answers_differ_between_prompts(engine: Engine) -> None:
     answers: list[Generation] = engine.generate([engine.chat(t) for t in TEXTS], max_new_tokens=12, batch_size=5)
     assert len({answer.text for answer in answers}) > 1
+
+
+def test_examples_are_turns_of_the_same_conversation(engine: Engine) -> None:
+    examples = [("Write a letter: cough.", "Dear colleague, a cough."), ("Write a letter: rash.", "Dear colleague.")]
+    shown = engine.chat("Write a letter: fever.", examples)
+    order = [text for pair in examples for text in pair] + ["Write a letter: fever."]
+    places = [shown.index(text) for text in order]
+    assert places == sorted(places)
+    assert shown.endswith(engine.chat("Write a letter: fever.")[-10:])
+    assert engine.chat("Write a letter: fever.") != shown
+
+
+def test_examples_without_a_template_are_plain_text(engine: Engine) -> None:
+    bare = SimpleNamespace(chat_template=None)
+    assert apply_chat(bare, "Third", [("First", "one"), ("Second", "two")]) == "First\none\n\nSecond\ntwo\n\nThird\n"

@@ -39,3 +39,9 @@ def test_the_digest_follows_the_items(tmp_path: Path) -> None:
 
 def test_texts_are_kept_apart_in_their_digest() -> None:
     assert text_digest("ab", "c") != text_digest("a", "bc")
+
+
+def test_only_tasks_that_write_take_examples() -> None:
+    assert Workload(get_task("clinic_summary"), [RECORD], examples=(("Note?", "Fever."),)).examples
+    with pytest.raises(UsageError, match=r"Examples are for tasks that write\. Got clinic_mcq"):
+        Workload(get_task("clinic_mcq"), [QUESTION], examples=(("Which?", "a"),))

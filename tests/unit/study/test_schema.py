@@ -190,3 +190,19 @@ def test_a_grid_names_every_model_and_keeps_the_keys_of_a_single_one(tmp_path: P
     assert (other["settings"]["steps"], other["settings"]["seed"], other["seed"]) == (9, 1, 1)
     assert "curves" in grid.graph.steps
     assert "curves" not in single.graph.steps
+
+
+def test_examples_in_context_are_of_a_task_that_is_asked_and_for_models_of_the_study(tmp_path: Path) -> None:
+    evaluation = {"tasks": {"contrast": {}, "clinic_likelihood": {"n": 4}, "clinic_summary": {"n": 4}}}
+    entry = {"task": "clinic_summary", "starts": ["general"], "shots": 2}
+    study = _load(tmp_path, {"evaluation": evaluation, "in_context": entry})
+    assert study.in_context[0].shots == (2,)
+    assert study.learnt == ("clinic_summary",)
+    with pytest.raises(UsageError, match=r"'clinic_summary' must be one of evaluation.tasks"):
+        _load(tmp_path, {"in_context": entry})
+    with pytest.raises(UsageError, match=r"in_context\.starts must name a parent, a control or a merge, got 'genral'"):
+        _load(tmp_path, {"evaluation": evaluation, "in_context": entry | {"starts": ["genral"]}})
+    with pytest.raises(UsageError, match="shots must not repeat a value"):
+        _load(tmp_path, {"evaluation": evaluation, "in_context": entry | {"shots": [2, 2]}})
+    with pytest.raises(UsageError, match="two models are called 'general, 2 in context'"):
+        _load(tmp_path, {"evaluation": evaluation, "in_context": [entry, entry]})

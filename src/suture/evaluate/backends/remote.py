@@ -16,7 +16,7 @@ from typing import Any, Literal
 from suture.checkpoint.load import load_tokenizer
 from suture.errors import BadInputError, Problem
 from suture.evaluate.backend import Advance
-from suture.evaluate.engine import Generation, Likelihood, apply_chat
+from suture.evaluate.engine import Examples, Generation, Likelihood, apply_chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Remote(ABC):
     def write(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[Written]:
         """Answer prompts greedily."""
 
-    def chat(self, text: str) -> str:
-        """Return `text` as one user turn in the model's chat template."""
-        return apply_chat(self.tokenizer, text)
+    def chat(self, text: str, examples: Examples = ()) -> str:
+        """Return `text` as a user turn in the model's chat template, after pairs (user turn, answer) if any."""
+        return apply_chat(self.tokenizer, text, examples)
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids of a text, with the special tokens that the tokenizer adds where `special`."""
