@@ -121,6 +121,9 @@ def test_a_model_with_examples_in_context_has_the_weights_of_its_start_and_anoth
     assert len({key.pop("examples", "none") for key in kept.values()}) == 3
     assert kept["results"] == kept["in-context-1-seed-0"] == kept["in-context-2-seed-0"]
     assert not (study[1] / "models" / shown.replace(",", "").replace(" ", "-")).exists()
+    report = (study[1] / "report.html").read_text()
+    assert "The weights of linear 0.5: 2 training records stand before each item as examples." in report
+    assert "hence not evaluated twice" not in report
 
 
 def test_the_learning_curve_is_that_of_the_adaptation_without_a_name(study: tuple[Path, Path]) -> None:

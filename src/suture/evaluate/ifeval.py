@@ -11,13 +11,16 @@ import io
 import json
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from suture.data.records import Record
 from suture.errors import BadInputError, Problem, refuse
 from suture.evaluate import ifeval_rules, verdicts
+from suture.evaluate.backend import Answerer
 from suture.evaluate.engine import Advance, Engine, Generation
 from suture.evaluate.items import ItemRow
 from suture.evaluate.languages import Languages
@@ -27,6 +30,7 @@ from suture.evaluate.workload import text_digest
 from suture.tasks.task import Task
 
 Chat = Callable[..., str]
+INSTRUCTIONS = ("instruction_id_list", "kwargs")
 
 
 def signature() -> str:
@@ -74,20 +78,49 @@ def load_harness(prompts: Path, limit: int | None, *, chat: Chat | None = None) 
 
 def judge(harness: Any, task: Task, digest: str, answers: Sequence[Generation]) -> list[ItemRow]:
     """Return the rows of `answers`, one an instance of the harness's task, in order; the verdicts are as published."""
+    return _judge([_instructions(instance.doc) for instance in harness.instances], task, digest, answers)
+
+
+def records_of(prompts: Path) -> list[Record]:
+    """Return the prompts of a file as records, their instructions as facts: items that `answer_records` takes."""
+    bare = Record("", "ifeval", "", "", "", "", "test", "Apache-2.0")
+    return [
+        replace(bare, id=str(row["key"]), input=row["prompt"], facts={name: row[name] for name in INSTRUCTIONS})
+        for row in _read(prompts)
+    ]
+
+
+def answer_records(
+    engine: Answerer, task: Task, records: Sequence[Record], digest: str, batch: int, advance: Advance
+) -> list[ItemRow]:
+    """Return one row a record of `records_of`. The request is that of the harness's task: the prompt, one user turn."""
+    given = engine.generate(
+        [engine.chat(record.input) for record in records],
+        max_new_tokens=task.max_new_tokens,
+        batch_size=batch,
+        truncate=True,
+        advance=advance,
+    )
+    items = [_instructions({"key": record.id, "prompt": record.input, **record.facts}) for record in records]
+    return _judge(items, task, digest, given)
+
+
+def _instructions(row: Mapping[str, Any]) -> Instructions:
+    return Instructions(str(row["key"]), row["prompt"], tuple(row["instruction_id_list"]), tuple(row["kwargs"]))
+
+
+def _judge(items: Sequence[Instructions], task: Task, digest: str, answers: Sequence[Generation]) -> list[ItemRow]:
     rows = []
     languages = Languages()
     with languages.listening():
-        for instance, given in zip(harness.instances, answers, strict=True):
-            doc = instance.doc
-            key = str(doc["key"])
-            item = Instructions(key, doc["prompt"], tuple(doc["instruction_id_list"]), tuple(doc["kwargs"]))
+        for item, given in zip(items, answers, strict=True):
             found = verdicts.judge(item, given.text, ifeval_rules.verifiers(), languages)
             row = ItemRow(
                 digest,
                 task.name,
-                key,
-                key,
-                text_digest(doc["prompt"]),
+                item.key,
+                item.key,
+                text_digest(item.prompt),
                 response=given.text,
                 finish_reason=given.finish_reason,
                 tokens=given.tokens,
@@ -122,7 +155,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
     """Read the prompts' file; raises BadInputError naming every line that is not one."""
     if not path.is_file():
         raise BadInputError(Problem("The IFEval prompts must exist.", "no such file", str(path), "Check the path."))
-    needed = {"key", "prompt", "instruction_id_list", "kwargs"}
+    needed = {"key", "prompt", *INSTRUCTIONS}
     rows, problems = [], []
     for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), start=1):  # no other line ends
         try:

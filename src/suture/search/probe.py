@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from suture.checkpoint.disk import named_errors
 from suture.checkpoint.lock import OutputLock
-from suture.errors import IntegrityError, NumericError, OutputExistsError, Problem
-from suture.evaluate import reading
+from suture.errors import IntegrityError, NumericError, OutputExistsError, Problem, some
+from suture.evaluate import generation, ifeval, reading
+from suture.evaluate.items import ItemRow
+from suture.evaluate.metrics import facts
 from suture.events import track
 from suture.report.private import write_private
 from suture.search.race import Vector
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 Scores = dict[str, dict[str, float]]
 POLL_SECONDS = 0.2
+BATCH = 32  # answers written at a time
 
 
 class FailedCandidate(Exception):  # noqa: N818 - it ends one candidate, not the run
@@ -162,8 +165,8 @@ class Probe:
             engine = self._merged(recipe)
             for task, items in self._missing(digest, wanted).items():
                 if items:
-                    one = next(one for one, _ in wanted if one.task.name == task)
-                    self.kept.add(digest, task, read_items(engine, one, items, digest))
+                    goals = [one for one, _ in wanted if one.task.name == task]
+                    self.kept.add(digest, task, read_items(engine, goals, items, digest))
         except NumericError:
             self.kept.fail(digest)
             raise FailedCandidate(digest) from None
@@ -188,14 +191,35 @@ class Probe:
         return np.array([known[item.id][metric] for item in items], dtype=np.float64)
 
 
-def read_items(engine: Engine, one: Measured, items: Sequence[Any], digest: str) -> Scores:
-    """Read items of one objective. Raises NumericError where a score is not finite."""
-    read = {"contrast": reading.contrast, "choice": reading.choose, "likelihood": reading.likelihood}[one.task.kind]
-    rows = read(engine, one.task, items, digest, lambda _: None)  # type: ignore[operator]
-    found = {row.item_id: dict(row.scores) for row in rows}
-    if not all(math.isfinite(value) for scores in found.values() for value in scores.values()):
-        raise NumericError(Problem("Every score must be finite.", "one that is not", one.goal.name))
+def read_items(engine: Engine, goals: Sequence[Measured], items: Sequence[Any], digest: str) -> Scores:
+    """Read or answer items of one task for all objectives of it. Raises NumericError where one is not finite.
+
+    Metrics that are no objective may be NaN (facts of a note without any) and are not kept.
+    """
+    rows = _rows(engine, goals[0], items, digest)
+    found = {row.item_id: {name: value for name, value in row.scores.items() if math.isfinite(value)} for row in rows}
+    for one in goals:
+        bad = [name for name, scores in found.items() if one.goal.measure not in scores]
+        if bad:
+            must = f"{one.goal.name} must be a number for every item."
+            raise NumericError(Problem(must, f"{len(bad)} of {len(found)} that are not: {some(sorted(bad))}"))
     return found
+
+
+def _rows(engine: Engine, one: Measured, items: Sequence[Any], digest: str) -> Sequence[ItemRow]:
+    def silent(_: int) -> None:
+        """Progress is that of the candidates."""
+
+    if one.task.kind == "ifeval":
+        return ifeval.answer_records(engine, one.task, items, digest, BATCH, silent)
+    if one.task.kind == "generation":
+        words = facts.vocabulary(record.facts for record in (*one.dev, *one.test))
+        return generation.answer(engine, one.task, items, words, digest, BATCH, silent)
+    read: Any = {"contrast": reading.contrast, "choice": reading.choose, "likelihood": reading.likelihood}[
+        one.task.kind
+    ]
+    rows: Sequence[ItemRow] = read(engine, one.task, items, digest, silent)
+    return rows
 
 
 @contextmanager

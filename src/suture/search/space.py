@@ -24,7 +24,7 @@ from suture.tasks.registry import TASKS
 
 COEFFICIENT: Final = "coefficient"
 MOST_POINTS: Final = 10_000
-READ_ONLY: Final = ("contrast", "choice", "likelihood")
+JUDGED_BY: Final = ("contrast", "choice", "likelihood", "generation", "ifeval")  # kinds of tasks
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -71,11 +71,12 @@ class Varied(StrictModel):
 
 
 class Goal(StrictModel):
-    """One objective: a task that is only read (no text is generated), its metric, and what the metric is worth.
+    """One objective: a task, its metric, and what the metric is worth. Tasks that write cost far more than others.
 
     unit: how much of the metric counts as one, in the metric's unit; by default the difference between the parents on
     the development split. weight: how much one such unit counts beside those of the other objectives. items,
-    test_items: files of items of one's own; without test_items, one set is divided.
+    test_items: files of items of one's own; without test_items, one set is divided. new_tokens: the longest answer of a
+    task that writes, instead of the task's own limit.
     """
 
     task: str
@@ -86,15 +87,18 @@ class Goal(StrictModel):
     weight: Annotated[float, Field(gt=0)] = 1.0
     items: str | None = None
     test_items: str | None = None
+    new_tokens: Count | None = None
 
     @model_validator(mode="after")
     def _measured(self) -> Self:
         if self.task not in TASKS:
             raise ValueError(f"'{self.task}' must be a task; {nearest(self.task, TASKS)}")
         task = TASKS[self.task]
-        if task.kind not in READ_ONLY:
-            able = ", ".join(name for name, one in TASKS.items() if one.kind in READ_ONLY)
-            raise ValueError(f"'{self.task}' writes text; candidates are judged by tasks that are read: {able}")
+        if task.kind not in JUDGED_BY:
+            able = ", ".join(name for name, one in TASKS.items() if one.kind in JUDGED_BY)
+            raise ValueError(f"'{self.task}' judges no candidate alone; tasks that do: {able}")
+        if self.new_tokens is not None and not task.max_new_tokens:
+            raise ValueError(f"new_tokens is for tasks that write, got '{self.task}'")
         if self.metric and self.metric not in task.metrics:
             raise ValueError(f"'{self.metric}' must be a metric of {self.task}; {nearest(self.metric, task.metrics)}")
         if self.test_items is not None and self.items is None:
@@ -175,6 +179,10 @@ def space_problems(space: Space, origin: str) -> list[Problem]:
     if len({goal.name for goal in space.objectives}) != len(space.objectives):
         got = ", ".join(goal.name for goal in space.objectives)
         found.append(Problem("Each objective must be named once.", got, f"{origin}, objectives"))
+    limits = {(goal.task, goal.new_tokens) for goal in space.objectives}
+    if len(limits) != len({goal.task for goal in space.objectives}):
+        must = "Objectives of one task must have the same new_tokens: each item is answered once."
+        found.append(Problem(must, "different ones", f"{origin}, objectives"))
     if found:
         return found
     for name, varied in space.vary.items():

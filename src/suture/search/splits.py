@@ -17,6 +17,7 @@ from blake3 import blake3
 from suture.data.leakage import shared_ngrams, text_of
 from suture.data.records import digest_items
 from suture.errors import Problem, UsageError, refuse, some
+from suture.evaluate import ifeval
 from suture.search.race import FEWEST_CLUSTERS
 from suture.search.space import Goal, Space
 from suture.study.texts import own_workload
@@ -100,7 +101,7 @@ def without_leaks(space: Space, found: Sequence[Measured]) -> tuple[tuple[Measur
 
 
 def _templated(goal: Goal) -> bool:
-    return goal.items is None and not goal.task.startswith("mts_")
+    return goal.items is None and not goal.task.startswith(("mts_", "ifeval"))
 
 
 def split_digest(found: Sequence[Measured], *, test: bool) -> str:
@@ -114,25 +115,29 @@ def split_digest(found: Sequence[Measured], *, test: bool) -> str:
 
 
 def _measured(space: Space, goal: Goal) -> Measured:
-    load = own_workload(goal.task, goal.items or "", data=space.data)
-    items = _unique(goal, list(load.items))
+    task, items = _items(space, goal, goal.items or "")
     if goal.test_items is not None:
-        test = _unique(goal, list(own_workload(goal.task, goal.test_items, data=space.data).items))
+        _, test = _items(space, goal, goal.test_items)
         dev = items
     else:
         dev = [item for item in items if _part(space.seed, "split", cluster_of(item)) < space.dev]
         chosen = {item.id for item in dev}
         test = [item for item in items if item.id not in chosen]
     drawn = sorted(dev, key=lambda item: (_part(space.seed, "order", item.id), item.id))
-    return Measured(goal, load.task, tuple(drawn), tuple(test))
+    if goal.new_tokens is not None:
+        task = replace(task, max_new_tokens=goal.new_tokens)
+    return Measured(goal, task, tuple(drawn), tuple(test))
 
 
-def _unique(goal: Goal, items: list[Any]) -> list[Any]:
+def _items(space: Space, goal: Goal, file: str) -> tuple[Task, list[Any]]:
+    """Return the task and its items, each with an id of its own; IFEval's prompts become records."""
+    load = own_workload(goal.task, file, data=space.data)
+    items: list[Any] = ifeval.records_of(load.items) if isinstance(load.items, Path) else list(load.items)
     twice = sum(count > 1 for count in Counter(item.id for item in items).values())
     if twice:
         where = str(Path(goal.items or goal.task))
         raise UsageError(Problem("Each item must have an id of its own.", f"{twice} ids twice", where))
-    return items
+    return load.task, items
 
 
 def _part(seed: int, what: str, name: str) -> float:

@@ -179,7 +179,9 @@ def _card_notes(done: Finished, entry: Entry, first: str) -> Iterator[str]:
         manifest = done.manifest(entry.step)
         if manifest["arc_tensors"] is not None:
             yield f"{manifest['arc_tensors']} of {len(manifest['tensors'])} tensors took the arc."
-    if first != entry.label:
+    if entry.examples is not None:
+        yield f"The weights of {entry.start}: {entry.shots} training records stand before each item as examples."
+    elif first != entry.label:
         yield f"The same weights as {first}, hence not evaluated twice."
     if not done.built.is_evaluated(entry):
         yield "Not evaluated: the gate was not passed."

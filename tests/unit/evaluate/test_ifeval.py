@@ -97,6 +97,18 @@ def test_end_to_end_equals_the_harness_with_its_own_engine(tmp_path: Path, promp
         assert row.scores["prompt_level_loose"] == float(sample["prompt_level_loose_acc"])
 
 
+def test_prompts_as_records_are_answered_as_the_harness_has_them(tmp_path: Path, prompts: Path) -> None:
+    engine = Engine(*load_model(tiny_model(tmp_path / "tiny", seed=3)))
+    rows = ifeval.answer(engine, _short(), prompts, "d" * 64, None, 4, lambda _: None)
+    records = ifeval.records_of(prompts)
+    found = ifeval.answer_records(engine, _short(), records, "d" * 64, 4, lambda _: None)
+    assert [(row.item_id, row.prompt_digest, row.response, row.scores) for row in found] == [
+        (row.item_id, row.prompt_digest, row.response, row.scores) for row in rows
+    ]
+    (alone,) = ifeval.answer_records(engine, _short(), records[2:3], "d" * 64, 4, lambda _: None)
+    assert alone.scores == rows[2].scores
+
+
 def _short() -> Any:
     from dataclasses import replace
 

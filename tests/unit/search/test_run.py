@@ -342,3 +342,30 @@ def test_two_processes_share_one_search(given: dict[str, Path], tmp_path: Path) 
     both = json.loads((out / "result.json").read_text())
     assert both["recommended"] == alone["recommended"]
     assert both["items_read"] == alone["items_read"]
+
+
+def test_candidates_are_judged_by_what_they_write(given: dict[str, Path], tmp_path: Path) -> None:
+    prompts = [
+        {"key": k, "prompt": f"{SECRET} {k}", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+        for k in range(40)
+    ]
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in prompts))
+    summaries = [
+        Record(f"s{k}", "clinic", f"e{k}", "note", f"{SECRET} {k}", f"Cough {k}.", "test", "Apache-2.0")
+        for k in range(40)
+    ]
+    write_items(tmp_path / "summaries.jsonl", summaries)
+    objectives = [
+        {"task": "ifeval", "metric": "inst_level_loose", "items": str(tmp_path / "prompts.jsonl"), "new_tokens": 2},
+        {"task": "clinic_summary", "metric": "rougeL", "items": str(tmp_path / "summaries.jsonl"), "new_tokens": 2},
+    ]
+    asked = space(given, tmp_path, objectives=[goal | {"unit": 1.0} for goal in objectives], candidates=2,
+                  vary={"coefficient": {"choices": [0.0, 1.0]}}, leakage="allow")  # fmt: skip
+    search(asked, tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert {goal["name"] for goal in found["objectives"]} == {"ifeval.inst_level_loose", "clinic_summary.rougeL"}
+    kept = sorted((tmp_path / "out" / "candidates").glob("*/ifeval.*.json"))
+    scores = [value for path in kept for value in json.loads(path.read_text()).values()]
+    assert scores
+    assert {row["inst_level_loose"] for row in scores} <= {0.0, 1.0}
+    assert SECRET not in "".join(path.read_text() for path in (tmp_path / "out").rglob("*.json"))

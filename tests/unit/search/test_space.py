@@ -133,7 +133,12 @@ TASK = {"task": "contrast"}
         ({"recipe": {**BASIC["recipe"], "clinical": "models/general"}}, "two models"),
         ({"methods": ["ties"]}, "base"),
         ({"objectives": [{"task": "contrst"}]}, "Did you mean 'contrast'"),
-        ({"objectives": [{"task": "ifeval"}]}, "writes text"),
+        ({"objectives": [{"task": "drift"}]}, "judges no candidate alone"),
+        ({"objectives": [{"task": "contrast", "new_tokens": 4}]}, "new_tokens is for tasks that write"),
+        (
+            {"objectives": [{"task": "ifeval", "new_tokens": 4}, {"task": "ifeval", "metric": "inst_level_loose"}]},
+            "the same new_tokens",
+        ),
         ({"objectives": [{"task": "contrast", "metric": "contrst"}]}, "Did you mean 'contrast'"),
         ({"objectives": [TASK, dict(TASK)]}, "named once"),
         ({"objectivs": []}, "Did you mean 'objectives'"),
