@@ -42,4 +42,4 @@ def test_a_cache_that_shares_its_tensors_stays_as_it_was() -> None:
     wide.update(torch.ones(1, 1, 1, 4), torch.ones(1, 1, 1, 4), 0)
     assert held.shape[2] == 2
     assert not held.any()
-    assert isinstance(wide.layers[0], roomy.RoomyLayer)
+    assert isinstance(wide.layers[0], roomy.roomy_layer())
