@@ -33,6 +33,9 @@ def compare(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of bootstrap and permutation.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Write comparison.json here.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every metric in the tables; of many tasks they show the primary ones.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON instead of tables.")] = False,
 ) -> None:
     """Compare models with their parents on the items that they answered; refuses different items or prompts."""
@@ -59,7 +62,7 @@ def compare(
     if as_json:
         _print_json(found)
     else:
-        _print_tables(found)
+        _print_tables(found, every=every)
 
 
 def _print_json(found: Comparison) -> None:
@@ -70,12 +73,12 @@ def _print_json(found: Comparison) -> None:
     typer.echo(json.dumps(as_json(found), indent=1, sort_keys=True, allow_nan=False))
 
 
-def _print_tables(found: Comparison) -> None:
+def _print_tables(found: Comparison, *, every: bool) -> None:
     from suture.cli.console import console
     from suture.report.bare import bare_report
     from suture.report.terminal import contrast_tables
 
-    console().print(contrast_tables(bare_report("Comparison", found)))
+    console().print(contrast_tables(bare_report("Comparison", found), every=every))
 
 
 def _margins(study: Path | None, entries: list[str]) -> list[Margin]:

@@ -8,6 +8,6 @@ plane.py          the trade-off plane and its Pareto front
 transitions.py    bars of kept, lost and gained items; distributions.py: histograms of per-item differences
 view.py           what the page's script needs; html.py: the page
 document.py       sentences and tables in order; markdown.py, latex.py
-terminal.py       the tables in a terminal
+terminal.py       the tables in a terminal; overview.py: those of many tasks
 private.py        write_private: mode 0600, whole or not at all
 """

@@ -13,9 +13,9 @@ from suture.report.labels import (
     MARKS,
     TONES,
     measure,
+    measure_in_unit,
     share,
     share_interval,
-    unit_of,
     value_text,
     with_interval,
 )
@@ -33,8 +33,7 @@ def compact_tables(data: ReportData) -> Iterator[Table]:
         if not is_distance(data, contrast):
             found.setdefault((contrast.task, contrast.metric, contrast.against), []).append(contrast)
     for (task, metric, against), contrasts in found.items():
-        unit = f" ({unit_of(metric)})" if unit_of(metric) else ""
-        title = f"{measure(task, metric)}{unit}, against {against}"
+        title = f"{measure_in_unit(task, metric)}, against {against}"
         columns = [c for c in COLUMNS if c not in PLAIN or any(isfinite(row.forgotten) for row in contrasts)]
         rows = tuple(_row(contrast, columns) for contrast in contrasts)
         yield Table(title, _caption(data, contrasts), tuple(columns), rows)

@@ -12,11 +12,11 @@ from suture.report.labels import (
     MISSING,
     TONES,
     measure,
+    measure_in_unit,
     number,
     p_text,
     share,
     share_interval,
-    unit_of,
     value_text,
     with_interval,
 )
@@ -74,7 +74,7 @@ def _row(data: ReportData, contrast: Contrast) -> Row:
         (
             Cell(contrast.model),
             Cell(contrast.against),
-            Cell(f"{measure(contrast.task, metric)}{f' ({unit_of(metric)})' if unit_of(metric) else ''}"),
+            Cell(measure_in_unit(contrast.task, metric)),
             Cell(count_text(contrast.n, contrast.clusters), number=True),
             _floor(data, contrast),
             Cell(

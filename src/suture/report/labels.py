@@ -51,6 +51,18 @@ TASKS: Mapping[str, str] = {
     "arc_challenge": "ARC-Challenge",
     "hellaswag": "HellaSwag",
     "truthfulqa": "TruthfulQA",
+    "aci_bench_subjective": "ACI-BENCH, subjective",
+    "aci_bench_objective_exam": "ACI-BENCH, exam",
+    "aci_bench_objective_results": "ACI-BENCH, results",
+    "aci_bench_assessment_and_plan": "ACI-BENCH, assessment and plan",
+    "mtsamples_course": "MTSamples, hospital course",
+    "mtsamples_impression": "MTSamples, impression",
+    "mmlu_anatomy": "MMLU anatomy",
+    "mmlu_clinical_knowledge": "MMLU clinical knowledge",
+    "mmlu_college_biology": "MMLU college biology",
+    "mmlu_college_medicine": "MMLU college medicine",
+    "mmlu_medical_genetics": "MMLU medical genetics",
+    "mmlu_professional_medicine": "MMLU professional medicine",
 }
 
 
@@ -114,6 +126,12 @@ def measure(task: str, metric: str) -> str:
         return name
     joint = " of " if metric == "log_likelihood" else " on "
     return f"{name}{joint}{TASKS.get(task, task.replace('_', ' '))}"
+
+
+def measure_in_unit(task: str, metric: str) -> str:
+    """Return `measure` with the unit that is shown: "accuracy on MedQA (%)"."""
+    unit = unit_of(metric)
+    return f"{measure(task, metric)} ({unit})" if unit else measure(task, metric)
 
 
 def number(value: float, decimals: int, *, signed: bool = False) -> str:

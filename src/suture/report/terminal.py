@@ -12,6 +12,7 @@ from suture.report.curves import curve_table, parity_table
 from suture.report.data import ReportData
 from suture.report.finding import headline
 from suture.report.labels import NARROW
+from suture.report.overview import is_broad, overview_tables, rest_line
 from suture.report.table import Cell, Table
 from suture.report.tables import (
     description_tables,
@@ -53,23 +54,27 @@ def comparison_table(data: ReportData) -> RenderableType:
     )
 
 
-def contrast_tables(data: ReportData) -> RenderableType:
-    """Return what the terminal shows of a comparison alone: scores beside their floors, contrasts, shares, noise."""
+def contrast_tables(data: ReportData, *, every: bool = False) -> RenderableType:
+    """Return what the terminal shows of a comparison alone: scores beside their floors, contrasts, shares, noise.
+
+    Of many tasks it is an overview of their primary metrics, unless `every` metric is wanted.
+    """
     from rich.console import Group
     from rich.text import Text
 
-    tables = (
-        score_table(data) if data.comparison.axes else None,
-        *description_tables(data),
-        *compact_tables(data),
-        recovered_table(data),
-        noise_table(data),
-    )
-    margins = [f"Margin of {what}: {why}" for what, why in margin_lines(data)]
+    overview = is_broad(data) and not every
+    if overview:
+        tables = [*overview_tables(data), noise_table(data)]
+    else:
+        scores = [score_table(data)] if data.comparison.axes else []
+        contrasts = [*compact_tables(data), recovered_table(data), noise_table(data)]
+        tables = [*scores, *description_tables(data), *contrasts]
+    lines = [f"Margin of {what}: {why}" for what, why in margin_lines(data)]
+    lines += [rest_line(data)] if overview else data.comparison.notes
     return Group(
-        *(draw(part) for table in tables if table and table.rows for part in _narrow(table)),
-        Text(READING),
-        *(Text(f"- {line}") for line in (*margins, *data.comparison.notes)),
+        *(draw(part) for table in tables if table.rows for part in _narrow(table)),
+        *([] if overview else [Text(READING)]),
+        *(Text(f"- {line}") for line in lines),
     )
 
 

@@ -76,6 +76,21 @@ def test_the_tables_carry_what_a_reader_needs(words: list[str], capsys: pytest.C
     assert SECRET not in printed
 
 
+def test_many_tasks_get_an_overview_unless_all_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = ("clinic_mcq", "medqa", "pubmedqa", "medmcqa", "mmlu_anatomy")
+    for task in tasks:
+        general, merged = write(tmp_path, "g" * 12, GENERAL, task=task), write(tmp_path, "m" * 12, MERGED, task=task)
+    words = ["compare", f"general={general}", f"merged={merged}", "--against", "general"]
+    assert run([*words, "--margin", "medqa.accuracy=0.1,one in ten"]) == 0
+    short = capsys.readouterr().out
+    flat = " ".join(short.split())
+    for part in ("Overview: differences to general", "accuracy on MMLU anatomy (%)", "one in ten", "0 more measures"):
+        assert part in flat
+    assert "McNemar" not in flat
+    assert run([*words, "--all"]) == 0
+    assert capsys.readouterr().out.count("exact McNemar") == len(tasks)
+
+
 def test_a_folder_of_one_models_results_will_do(tmp_path: Path) -> None:
     one = write(tmp_path / "one", "a" * 12, GENERAL).parent
     two = write(tmp_path / "two", "b" * 12, MERGED).parent

@@ -7,7 +7,18 @@ from math import nan
 import pytest
 
 from suture.compare.verdicts import Interval
-from suture.report.labels import coefficient, interval_text, measure, number, realised, share, value_text, with_interval
+from suture.report.labels import (
+    TASKS,
+    coefficient,
+    interval_text,
+    measure,
+    number,
+    realised,
+    share,
+    value_text,
+    with_interval,
+)
+from suture.tasks.suites import SUITES, get_suite
 
 
 @pytest.mark.parametrize(
@@ -29,6 +40,11 @@ def test_a_share_metric_is_written_in_per_cent() -> None:
     assert value_text("accuracy", -0.052, signed=True) == "−5.2"
     assert value_text("contrast", 8.604) == "8.60"
     assert value_text("unknown_metric", 0.12345) == "0.123"
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_task_of_a_suite_has_a_name(suite: str) -> None:
+    assert {task.name for task in get_suite(suite)} <= TASKS.keys()
 
 
 def test_intervals() -> None:

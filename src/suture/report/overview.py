@@ -1,0 +1,118 @@
+"""An overview of many tasks for a terminal: each one's primary metric, the scores and then the differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from suture.compare.axes import best_floors
+from suture.compare.verdicts import Contrast
+from suture.report.bare import primary_of
+from suture.report.contrasts import count_text
+from suture.report.data import ReportData
+from suture.report.labels import (
+    AXES,
+    MARKS,
+    MISSING,
+    TONES,
+    interval_text,
+    measure_in_unit,
+    value_text,
+)
+from suture.report.table import Cell, Row, Table
+
+MANY = 4  # tasks beyond which tables of every metric no longer fit a reader's screen, or patience
+
+Key = tuple[str, str]
+
+
+def is_broad(data: ReportData) -> bool:
+    """Return whether so many tasks are compared that they need an overview."""
+    return len({score.task for score in data.comparison.scores}) > MANY
+
+
+def chosen_measures(data: ReportData) -> list[Key]:
+    """Return (task, metric) of each task's primary metric and of those with a margin or declared primary, by axis.
+
+    The primary metric of a task that Suture does not know is its first one. Probes have none.
+    """
+    metrics: dict[str, list[str]] = {}
+    for score in data.comparison.scores:
+        if data.task_axes.get(score.task) != "probe" and score.metric not in metrics.setdefault(score.task, []):
+            metrics[score.task].append(score.metric)
+    stated = {*data.comparison.primary, *((margin.task, margin.metric) for margin in data.comparison.margins)}
+    keys = [
+        (task, metric)
+        for task, found in metrics.items()
+        for metric in found
+        if (task, metric) in stated or metric == (primary_of(task) if primary_of(task) in found else found[0])
+    ]
+    order = [*AXES]
+    axes = {task: data.task_axes.get(task, "") for task in metrics}
+    return sorted(keys, key=lambda key: order.index(axes[key[0]]) if axes[key[0]] in order else len(order))
+
+
+def overview_tables(data: ReportData) -> Iterator[Table]:
+    """Yield the scores of the chosen measures beside their best floors, then one table of differences a parent."""
+    keys = chosen_measures(data)
+    yield _scores(data, keys)
+    for parent in data.comparison.against:
+        yield _differences(data, keys, parent)
+
+
+def rest_line(data: ReportData) -> str:
+    """Return the sentence that says what the overview leaves out."""
+    every = {(score.task, score.metric) for score in data.comparison.scores}
+    left = len(every) - len(chosen_measures(data))
+    return f"{left} more measures, tests, shares and side effects: --all, or the page that `suture report` writes."
+
+
+def _scores(data: ReportData, keys: list[Key]) -> Table:
+    best = best_floors(data.known_floors)
+    rows = []
+    for task, metric in keys:
+        scores = [data.comparison.score(model, task, metric) for model in data.comparison.models]
+        cells = [
+            Cell(value_text(metric, score.value), number=True, details=_bounds(interval_text(metric, score.interval)))
+            if score
+            else Cell(MISSING, number=True)
+            for score in scores
+        ]
+        floor = best.get((task, metric))
+        text = f"{value_text(metric, floor.value)} {floor.model}" if floor else MISSING
+        rows.append(Row((Cell(measure_in_unit(task, metric)), *cells, Cell(text, "mute", number=True))))
+    caption = "The primary metric of each task: means of the items with their 95 % intervals."
+    return Table("Overview: scores", caption, ("measure", *data.comparison.models, "best floor"), tuple(rows))
+
+
+def _differences(data: ReportData, keys: list[Key], parent: str) -> Table:
+    models = [model for model in data.comparison.models if model != parent]
+    found = {(c.task, c.metric, c.model): c for c in data.comparison.contrasts if c.against == parent}
+    rows = []
+    for task, metric in keys:
+        contrasts = [found.get((task, metric, model)) for model in models]
+        n = next((count_text(c.n, c.clusters) for c in contrasts if c), MISSING)
+        cells = [_difference(contrast) if contrast else Cell(MISSING, number=True) for contrast in contrasts]
+        rows.append(Row((Cell(measure_in_unit(task, metric)), Cell(n, number=True), *cells)))
+    caption = (
+        f"Model − {parent}, paired by item, with 95 % intervals; ± is the smallest difference found at 80 % power at "
+        "this n. A mark stands where a margin is stated."
+    )
+    return Table(f"Overview: differences to {parent}", caption, ("measure", "n", *models), tuple(rows))
+
+
+def _difference(contrast: Contrast) -> Cell:
+    metric = contrast.metric
+    judged = contrast.verdict != "descriptive"
+    tone = TONES[contrast.verdict] if judged else ""
+    text = value_text(metric, contrast.difference, signed=True)
+    detects = value_text(metric, contrast.mde)
+    details = (
+        *_bounds(interval_text(metric, contrast.interval, signed=True)),
+        *([f"±{detects}"] if detects != MISSING else []),
+        *([contrast.verdict.removesuffix(" at this n")] if judged else []),
+    )
+    return Cell(f"{MARKS[tone]} {text}" if judged else text, tone, number=True, details=details)
+
+
+def _bounds(text: str) -> tuple[str, ...]:
+    return (text,) if text else ()
