@@ -141,13 +141,16 @@ def result_folder(folder: Path) -> Path:
 
 
 def unscored(results: Mapping[str, Mapping[str, Table]]) -> Iterator[str]:
-    """Yield a sentence for each task, metric and model of which some items, but not all, are unscored."""
+    """Yield a sentence for each task and metric, and the models of which as many items, but not all, are unscored."""
+    labels: dict[tuple[str, str, int, int], list[str]] = {}
     for label, tables in results.items():
         for task, table in tables.items():
             for metric in metrics_of(table):
                 without = sum(not math.isfinite(_score(row, metric)) for row in table.values())
                 if without:
-                    yield f"{task} {metric}: {without} of {len(table)} items of {label} are unscored and left out."
+                    labels.setdefault((task, metric, without, len(table)), []).append(label)
+    for (task, metric, without, n), found in labels.items():
+        yield f"{task} {metric}: {without} of {n} items of {', '.join(found)} are unscored and left out."
 
 
 def _table(place: Path) -> Table:

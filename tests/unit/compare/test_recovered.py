@@ -143,6 +143,9 @@ def test_unscored_items_are_counted_in_a_note(write: Write) -> None:
     }
     found = compare(folders, against=["general"])
     assert found.notes == ("quiz m: 2 of 3 items of merge are unscored and left out.",)
+    folders["clinical"] = write("clinical", {"m": [math.nan, 2.0, math.nan]})
+    found = compare(folders, against=["general"])
+    assert found.notes == ("quiz m: 2 of 3 items of merge, clinical are unscored and left out.",)
 
 
 def test_signatures_and_prompts_are_kept_and_other_settings_refused(write: Write) -> None:
