@@ -23,8 +23,9 @@ from typing import Any
 
 from suture.evaluate.packaged import stay_offline
 from suture.evaluate.run import evaluate_model
-from suture.evaluate.suites import gather, suite_tasks
+from suture.evaluate.suites import gather
 from suture.evaluate.workload import Workload
+from suture.tasks.registry import get_task
 from suture.tasks.suites import task_file
 
 
@@ -44,22 +45,19 @@ def main() -> None:
     print(f"{asked.limit} items a task, batches of {asked.batch}, {asked.rounds} rounds\n")
     print(f"{'task':<24} {'ours (s)':>10} {'harness (s)':>12} {'ratio':>8}   rounds")
     for name in asked.tasks.split(","):
-        (load,) = gather([task for task in suite_tasks(["all"]) if task.name == name], asked.data).work
-        sides: tuple[Callable[[], Any], Callable[[], Any]] = (
-            lambda load=load: ours(asked.model, load, asked.limit, asked.batch),
-            lambda load=load: theirs(asked.model, load, asked.limit, asked.batch),
-        )
-        pairs = [by_turns(sides, first=turn % 2) for turn in range(asked.rounds)]
+        (load,) = gather([get_task(name)], asked.data).work
+        pairs = [by_turns(turn, asked.model, load, asked.limit, asked.batch) for turn in range(asked.rounds)]
         ratios = [one / two for one, two in pairs]
         here, there = (statistics.median(side) for side in zip(*pairs, strict=True))
         shown = " ".join(f"{ratio:.2f}" for ratio in ratios)
         print(f"{name:<24} {here:>10.1f} {there:>12.1f} {statistics.median(ratios):>8.2f}   {shown}", flush=True)
 
 
-def by_turns(sides: tuple[Callable[[], Any], Callable[[], Any]], *, first: int) -> tuple[float, float]:
-    """Return the seconds of both sides, the one at `first` run first."""
-    seconds = {side: _seconds(sides[side]) for side in (first, 1 - first)}
-    return seconds[0], seconds[1]
+def by_turns(turn: int, model: Path, load: Workload, limit: int, batch: int) -> tuple[float, float]:
+    """Return the seconds of ours and of theirs; ours goes first at even turns."""
+    order = (theirs, ours) if turn % 2 else (ours, theirs)
+    seconds = {side: _seconds(side, model, load, limit, batch) for side in order}
+    return seconds[ours], seconds[theirs]
 
 
 def ours(model: Path, load: Workload, limit: int, batch: int) -> None:
@@ -86,10 +84,10 @@ def theirs(model: Path, load: Workload, limit: int, batch: int) -> None:
     )
 
 
-def _seconds(side: Callable[[], Any]) -> float:
+def _seconds(side: Callable[..., None], *given: Any) -> float:
     began = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        side()
+        side(*given)
     return time.perf_counter() - began
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from suture.errors import BadInputError, IncompatibleError, Problem
 from suture.evaluate.packing import Request, pack
 from suture.evaluate.prefill import Start, by_length, forward, prefill_all, select, shared_start
+from suture.evaluate.roomy import with_room
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -196,8 +197,6 @@ class Engine:
         """Greedy answers with their stop tokens; a row that has stopped leaves the batch."""
         import torch
 
-        from suture.evaluate.roomy import with_room
-
         cache, mask, logits = prefill_all(self.model, prompts)
         cache = with_room(cache)
         running = list(range(len(prompts)))
@@ -232,9 +231,8 @@ def apply_chat(tokenizer: Any, text: str, examples: Examples = ()) -> str:
     """
     if not tokenizer.chat_template:
         return "".join(f"{asked}\n{answer}\n\n" for asked, answer in examples) + text + "\n"
-    turns = [("user", text)]
-    for asked, answer in reversed(examples):
-        turns = [("user", asked), ("assistant", answer), *turns]
+    shown = [turn for asked, answer in examples for turn in (("user", asked), ("assistant", answer))]
+    turns = [*shown, ("user", text)]
     messages = [{"role": role, "content": content} for role, content in turns]
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 

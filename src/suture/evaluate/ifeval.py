@@ -25,7 +25,7 @@ from suture.evaluate.engine import Advance, Engine, Generation
 from suture.evaluate.items import ItemRow
 from suture.evaluate.languages import Languages
 from suture.evaluate.packaged import punkt, stay_offline
-from suture.evaluate.verdicts import Instructions, Verdict
+from suture.evaluate.verdicts import Instructions, Verdict, Verifiers
 from suture.evaluate.workload import text_digest
 from suture.tasks.task import Task
 
@@ -78,7 +78,8 @@ def load_harness(prompts: Path, limit: int | None, *, chat: Chat | None = None) 
 
 def judge(harness: Any, task: Task, digest: str, answers: Sequence[Generation]) -> list[ItemRow]:
     """Return the rows of `answers`, one an instance of the harness's task, in order; the verdicts are as published."""
-    return _judge([_instructions(instance.doc) for instance in harness.instances], task, digest, answers)
+    items = [instructions_of(instance.doc) for instance in harness.instances]
+    return judge_items(items, ifeval_rules.verifiers(), task, digest, answers)
 
 
 def records_of(prompts: Path) -> list[Record]:
@@ -101,20 +102,24 @@ def answer_records(
         truncate=True,
         advance=advance,
     )
-    items = [_instructions({"key": record.id, "prompt": record.input, **record.facts}) for record in records]
-    return _judge(items, task, digest, given)
+    items = [instructions_of({"key": record.id, "prompt": record.input, **record.facts}) for record in records]
+    return judge_items(items, ifeval_rules.verifiers(), task, digest, given)
 
 
-def _instructions(row: Mapping[str, Any]) -> Instructions:
+def instructions_of(row: Mapping[str, Any]) -> Instructions:
+    """Return the instructions of one line of a prompts' file."""
     return Instructions(str(row["key"]), row["prompt"], tuple(row["instruction_id_list"]), tuple(row["kwargs"]))
 
 
-def _judge(items: Sequence[Instructions], task: Task, digest: str, answers: Sequence[Generation]) -> list[ItemRow]:
+def judge_items(
+    items: Sequence[Instructions], verifiers: Verifiers, task: Task, digest: str, answers: Sequence[Generation]
+) -> list[ItemRow]:
+    """Return one row an item, in order: the four levels of IFEval, as published. IFBench shares them."""
     rows = []
     languages = Languages()
     with languages.listening():
         for item, given in zip(items, answers, strict=True):
-            found = verdicts.judge(item, given.text, ifeval_rules.verifiers(), languages)
+            found = verdicts.judge(item, given.text, verifiers, languages)
             row = ItemRow(
                 digest,
                 task.name,

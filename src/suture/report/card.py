@@ -6,7 +6,7 @@ from math import isfinite
 
 from suture.compare.verdicts import Comparison
 from suture.errors import Problem, UsageError
-from suture.report.labels import MISSING, measure, unit_of, value_text, with_interval
+from suture.report.labels import MISSING, measure, measure_in_unit, value_text, with_interval
 from suture.strict_yaml import nearest
 
 
@@ -25,9 +25,8 @@ def evaluation_section(comparison: Comparison, label: str) -> str:
         if score.model != label:
             continue
         cells = [_differs(comparison, label, parent, score.task, score.metric) for parent in others]
-        unit = f" ({unit_of(score.metric)})" if unit_of(score.metric) else ""
         value = with_interval(score.metric, score.value, score.interval)
-        lines.append(f"| {measure(score.task, score.metric)}{unit} | {score.n} | {value} | {' | '.join(cells)} |")
+        lines.append(f"| {measure_in_unit(score.task, score.metric)} | {score.n} | {value} | {' | '.join(cells)} |")
     margins = "; ".join(
         f"{measure(m.task, m.metric)}: {value_text(m.metric, m.value)}, {m.reason}" for m in comparison.margins
     )

@@ -17,6 +17,7 @@ from suture.report.labels import (
     share,
     share_interval,
     value_text,
+    verdict_words,
     with_interval,
 )
 from suture.report.table import Cell, Row, Table
@@ -74,7 +75,7 @@ def _row(contrast: Contrast, columns: Sequence[str]) -> Row:
         "gained": _flips(contrast.gained, contrast.gained_interval, contrast.gained_above_chance),
         "retention": Cell(retained, number=True),
         "verdict": Cell(
-            f"{MARKS[tone]} {contrast.verdict.removesuffix(' at this n')}", tone, details=noninferiority_lines(contrast)
+            f"{MARKS[tone]} {verdict_words(contrast.verdict)}", tone, details=noninferiority_lines(contrast)
         ),
     }
     return Row(tuple(cells[column] for column in columns), contrast.model)

@@ -9,7 +9,7 @@ from suture.compare.axes import orientation
 from suture.compare.parity import CurvePoint, MetricCurves, Parity
 from suture.compare.verdicts import Interval
 from suture.report.data import ReportData
-from suture.report.labels import AXES, interval_text, measure, unit_of, value_text
+from suture.report.labels import AXES, interval_text, measure_in_unit, value_text
 from suture.report.table import Cell, Row, Table
 
 WIDTH, HEIGHT = 420.0, 240.0
@@ -87,9 +87,8 @@ def shots_text(shots: int | None) -> str:
 
 
 def _name(curves: MetricCurves) -> str:
-    unit = unit_of(curves.metric)
     adapted = f", adapted to {curves.adapted}" if curves.adapted else ""
-    return measure(curves.task, curves.metric) + (f" ({unit})" if unit else "") + adapted
+    return measure_in_unit(curves.task, curves.metric) + adapted
 
 
 def _point_cell(curves: MetricCurves, point: CurvePoint | None) -> Cell:

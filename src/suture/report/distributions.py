@@ -9,7 +9,7 @@ from math import isfinite
 from suture.compare.axes import orientation
 from suture.compare.verdicts import Contrast
 from suture.report.data import ReportData
-from suture.report.labels import SIDE_EFFECTS, measure, unit_of, value_text
+from suture.report.labels import SIDE_EFFECTS, measure_in_unit, value_text
 
 HEIGHT = 24.0  # of a histogram, in the units in which its width is 100
 
@@ -73,9 +73,8 @@ def _spread(contrasts: Sequence[Contrast]) -> Spread:
         return 100 * (value - low) / width
 
     margin = place(-sign * first.margin) if isfinite(first.margin) else first.margin
-    unit = f" ({unit_of(first.metric)})" if unit_of(first.metric) else ""
     return Spread(
-        measure=f"{measure(first.task, first.metric)}{unit}",
+        measure=measure_in_unit(first.task, first.metric),
         against=first.against,
         n=first.n,
         low=value_text(first.metric, low, signed=True),

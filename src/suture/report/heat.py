@@ -16,7 +16,7 @@ from suture.compare.verdicts import Contrast
 from suture.report.bare import primary_of
 from suture.report.data import ReportData
 from suture.report.finding import better_parent
-from suture.report.labels import MARKS, TONES, measure, unit_of, value_text, with_interval
+from suture.report.labels import MARKS, TONES, measure_in_unit, value_text, with_interval
 from suture.report.plane import plane_keys
 from suture.report.table import Cell, Row, Table
 
@@ -73,9 +73,8 @@ def heat_map(data: ReportData) -> HeatMap:
     keys = [key for key in (*margins, *_unjudged(data, {task for task, _ in margins})) if better_parent(data, *key)]
     columns = []
     for key in keys:
-        unit = f" ({unit_of(key[1])})" if unit_of(key[1]) else ""
         margin = f"margin {value_text(key[1], margins[key].value)}" if key in margins else ""
-        columns.append((f"{measure(*key)}{unit}", margin))
+        columns.append((measure_in_unit(*key), margin))
     rows = tuple((label, tuple(_cell(data, label, *key) for key in keys)) for label in data.comparison.models)
     return HeatMap(tuple(columns), rows)
 

@@ -130,8 +130,18 @@ def measure(task: str, metric: str) -> str:
 
 def measure_in_unit(task: str, metric: str) -> str:
     """Return `measure` with the unit that is shown: "accuracy on MedQA (%)"."""
+    return in_unit(measure(task, metric), metric)
+
+
+def in_unit(text: str, metric: str) -> str:
+    """Return what stands for `metric` with the unit that is shown, where it has one."""
     unit = unit_of(metric)
-    return f"{measure(task, metric)} ({unit})" if unit else measure(task, metric)
+    return f"{text} ({unit})" if unit else text
+
+
+def verdict_words(verdict: str) -> str:
+    """Return a verdict as it is written where n stands beside it."""
+    return verdict.removesuffix(" at this n")
 
 
 def number(value: float, decimals: int, *, signed: bool = False) -> str:

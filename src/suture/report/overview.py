@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 
 from suture.compare.axes import best_floors
 from suture.compare.verdicts import Contrast
@@ -17,8 +18,10 @@ from suture.report.labels import (
     interval_text,
     measure_in_unit,
     value_text,
+    verdict_words,
 )
 from suture.report.table import Cell, Row, Table
+from suture.report.tables import described_cell
 
 MANY = 4  # tasks beyond which tables of every metric no longer fit a reader's screen, or patience
 
@@ -70,13 +73,7 @@ def _scores(data: ReportData, keys: list[Key]) -> Table:
     best = best_floors(data.known_floors)
     rows = []
     for task, metric in keys:
-        scores = [data.comparison.score(model, task, metric) for model in data.comparison.models]
-        cells = [
-            Cell(value_text(metric, score.value), number=True, details=_bounds(interval_text(metric, score.interval)))
-            if score
-            else Cell(MISSING, number=True)
-            for score in scores
-        ]
+        cells = [described_cell(data.comparison.score(model, task, metric)) for model in data.comparison.models]
         floor = best.get((task, metric))
         text = f"{value_text(metric, floor.value)} {floor.model}" if floor else MISSING
         rows.append(Row((Cell(measure_in_unit(task, metric)), *cells, Cell(text, "mute", number=True))))
@@ -86,12 +83,11 @@ def _scores(data: ReportData, keys: list[Key]) -> Table:
 
 def _differences(data: ReportData, keys: list[Key], parent: str) -> Table:
     models = [model for model in data.comparison.models if model != parent]
-    found = {(c.task, c.metric, c.model): c for c in data.comparison.contrasts if c.against == parent}
     rows = []
     for task, metric in keys:
-        contrasts = [found.get((task, metric, model)) for model in models]
+        contrasts = [data.comparison.contrast(model, parent, task, metric) for model in models]
         n = next((count_text(c.n, c.clusters) for c in contrasts if c), MISSING)
-        cells = [_difference(contrast) if contrast else Cell(MISSING, number=True) for contrast in contrasts]
+        cells = [_difference(contrast) for contrast in contrasts]
         rows.append(Row((Cell(measure_in_unit(task, metric)), Cell(n, number=True), *cells)))
     caption = (
         f"Model − {parent}, paired by item, with 95 % intervals; ± is the smallest difference found at 80 % power at "
@@ -100,19 +96,17 @@ def _differences(data: ReportData, keys: list[Key], parent: str) -> Table:
     return Table(f"Overview: differences to {parent}", caption, ("measure", "n", *models), tuple(rows))
 
 
-def _difference(contrast: Contrast) -> Cell:
+def _difference(contrast: Contrast | None) -> Cell:
+    if contrast is None:
+        return Cell(MISSING, number=True)
     metric = contrast.metric
     judged = contrast.verdict != "descriptive"
     tone = TONES[contrast.verdict] if judged else ""
     text = value_text(metric, contrast.difference, signed=True)
-    detects = value_text(metric, contrast.mde)
-    details = (
-        *_bounds(interval_text(metric, contrast.interval, signed=True)),
-        *([f"±{detects}"] if detects != MISSING else []),
-        *([contrast.verdict.removesuffix(" at this n")] if judged else []),
+    lines = (
+        interval_text(metric, contrast.interval, signed=True),
+        f"±{value_text(metric, contrast.mde)}" if isfinite(contrast.mde) else "",
+        verdict_words(contrast.verdict) if judged else "",
     )
+    details = tuple(line for line in lines if line)
     return Cell(f"{MARKS[tone]} {text}" if judged else text, tone, number=True, details=details)
-
-
-def _bounds(text: str) -> tuple[str, ...]:
-    return (text,) if text else ()

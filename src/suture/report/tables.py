@@ -14,13 +14,16 @@ from suture.report.labels import (
     TASKS,
     TONES,
     coefficient,
+    in_unit,
     interval_text,
     measure,
+    measure_in_unit,
     metric_style,
     realised,
     share,
     unit_of,
     value_text,
+    verdict_words,
     with_interval,
 )
 from suture.report.table import Cell, Row, Table
@@ -32,7 +35,7 @@ def score_table(data: ReportData) -> Table:
     """Return one row a model: realised coefficient, where any is known, and the score on each axis with a margin."""
     merged = any(isfinite(card.realised) for card in data.models)
     axes = data.comparison.axes
-    columns = tuple(f"{measure(axis.task, axis.metric)}{_unit(axis.metric)}" for axis in axes)
+    columns = tuple(measure_in_unit(axis.task, axis.metric) for axis in axes)
     rows = []
     for card in data.models:
         cells = [_interval_cell(data.comparison.score(card.label, axis.task, axis.metric)) for axis in axes]
@@ -62,15 +65,16 @@ def _description(task: str, metrics: tuple[str, ...], values: Mapping[tuple[str,
     rows = []
     for model in dict.fromkeys(model for where, model, _ in values if where == task):
         scores = [values.get((task, model, metric)) for metric in metrics]
-        cells = [_described(score) for score in scores]
+        cells = [described_cell(score) for score in scores]
         rows.append(Row((Cell(model), *cells), model))
-    columns = ("model", *(f"{metric_style(metric).name}{_unit(metric)}" for metric in metrics))
+    columns = ("model", *(in_unit(metric_style(metric).name, metric) for metric in metrics))
     title = TASKS.get(task, task.replace("_", " "))
     caption = "Means with 95 % intervals, floors last; they describe and carry no verdict."
     return Table(title[0].upper() + title[1:], caption, columns, tuple(rows))
 
 
-def _described(score: Score | None) -> Cell:
+def described_cell(score: Score | None) -> Cell:
+    """Return a mean with its interval below it; a dash where nothing was measured."""
     if score is None:
         return Cell(MISSING, number=True)
     bounds = interval_text(score.metric, score.interval)
@@ -81,8 +85,7 @@ def verdict_table(data: ReportData) -> Table:
     """Return one row for each model and parent, one column for each axis with a margin; the A/A row comes last."""
     keys = [(axis.task, axis.metric) for axis in data.comparison.axes]
     margins = [
-        f"{measure(m.task, m.metric)}{_unit(m.metric)}, margin {value_text(m.metric, m.value)}"
-        for m in data.comparison.margins
+        f"{measure_in_unit(m.task, m.metric)}, margin {value_text(m.metric, m.value)}" for m in data.comparison.margins
     ]
     found = [*data.comparison.contrasts, *data.replicates, *data.comparison.replicates]
     pairs = dict.fromkeys((contrast.model, contrast.against) for contrast in found)
@@ -124,7 +127,7 @@ def planning_table(data: ReportData) -> Table:
         Row(
             (
                 Cell(AXES.get(row.axis, row.axis)),
-                Cell(f"{measure(row.task, row.metric)}{_unit(row.metric)}"),
+                Cell(measure_in_unit(row.task, row.metric)),
                 Cell(str(row.n), number=True),
                 Cell(str(row.clusters), number=True),
                 _floor(row.floor, row.metric, row.floor_value),
@@ -216,16 +219,11 @@ def _verdict(contrast: Contrast | None) -> Cell:
         lines.append(f"{share(-contrast.forgotten)} {share(contrast.gained, signed=True)} items")
     if isfinite(contrast.retention):
         lines.append(f"retains {share(contrast.retention)}")
-    return Cell(f"{MARKS[tone]} {contrast.verdict.removesuffix(' at this n')}", tone, details=tuple(lines))
+    return Cell(f"{MARKS[tone]} {verdict_words(contrast.verdict)}", tone, details=tuple(lines))
 
 
 def _floor(floor: str, metric: str, value: float) -> Cell:
     return Cell(f"{value_text(metric, value)} ({floor})" if isfinite(value) else MISSING, "mute", number=True)
-
-
-def _unit(metric: str) -> str:
-    unit = unit_of(metric)
-    return f" ({unit})" if unit else ""
 
 
 def _interval_cell(score: Score | None) -> Cell:

@@ -20,6 +20,7 @@ from suture.errors import Problem, UsageError, refuse, some
 from suture.evaluate import ifeval
 from suture.search.race import FEWEST_CLUSTERS
 from suture.search.space import Goal, Space
+from suture.study.tasks import SOURCES, TEMPLATED
 from suture.study.texts import own_workload
 from suture.tasks.task import Task
 
@@ -101,7 +102,7 @@ def without_leaks(space: Space, found: Sequence[Measured]) -> tuple[tuple[Measur
 
 
 def _templated(goal: Goal) -> bool:
-    return goal.items is None and not goal.task.startswith(("mts_", "ifeval"))
+    return goal.items is None and SOURCES.get(goal.task) in TEMPLATED
 
 
 def split_digest(found: Sequence[Measured], *, test: bool) -> str:

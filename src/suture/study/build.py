@@ -16,7 +16,7 @@ from suture.study.overlap import ASKED, LEARNT
 from suture.study.schema import Study
 from suture.study.scores import ANSWERS, EVALUATION, REPLICATE
 from suture.study.sections import ANCESTOR, CLINICAL, GENERAL, Adapt, Control, InContext, Merge, Parent, Training
-from suture.study.tasks import LESSON, LESSONS, SOURCES, TEST, lesson_step, source_step
+from suture.study.tasks import LESSON, LESSONS, SOURCES, TEMPLATED, TEST, lesson_step, source_step
 from suture.study.texts import digest_files, mts_files
 from suture.tasks.registry import is_suite_task
 from suture.tasks.task import Task
@@ -24,7 +24,6 @@ from suture.tasks.task import Task
 Role = Literal["ancestor", "general", "clinical", "merge", "adapted", "replicate"]
 ROUNDINGS = ("stochastic", "nearest")
 CURVES, OVERLAP = "curves", "overlap"
-TEMPLATED = ("clinic", "instructions")  # sources whose texts share words by design
 # Seconds on one core at 135 million parameters, which serve to order the steps and nothing else.
 SECONDS = {"contrast": 0.3, "choice": 0.8, "generation": 3.0, "likelihood": 0.8, "drift": 1.0}
 SECONDS_A_TOKEN = 0.015  # of the limit of an answer
@@ -131,7 +130,7 @@ def _entries(study: Study) -> Iterator[Entry]:
 
 def _adapted(study: Study, adapt: Adapt) -> Iterator[Entry]:
     kind, asked, called = "LoRA" if adapt.settings.lora_rank else "supervised", study.asked(adapt), study.called(adapt)
-    for start, shots, seed in product(adapt.starts, adapt.shots, adapt.seed):
+    for start, shots, seed in adapt.points():
         label, how = adapt.label(start, shots, seed, called), f"{kind}, {shots} shots"
         gated = start in [merge.label for merge in study.merges]
         step = f"adapt {label}"
@@ -142,13 +141,13 @@ def _adapted(study: Study, adapt: Adapt) -> Iterator[Entry]:
 
 def _with_examples(study: Study, shown: InContext) -> Iterator[Entry]:
     """Yield the models that are not trained but are shown examples."""
-    merged = {merge.label: merge for merge in study.merges}
-    for start, shots, seed in product(shown.starts, shown.shots, shown.seed):
+    for start, shots, seed in shown.points():
         label, how = shown.label(start, shots, seed, study.called(shown)), f"{shots} examples in context"
+        gated = start in [merge.label for merge in study.merges]
+        step = _start_step(study, start)
         yield Entry(
-            label, "adapted", _start_step(study, start), how, math.nan, (shown.task,), start, start in merged,
-            shots=shots, seed=seed, examples=shown,
-        )  # fmt: skip
+            label, "adapted", step, how, math.nan, (shown.task,), start, gated, shots=shots, seed=seed, examples=shown
+        )
 
 
 def _arms(study: Study) -> Iterator[Entry]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -257,14 +256,7 @@ class Study(StrictModel):
                     told = f"{place[0]}.starts must name a parent, a control or a merge, got '{start}'"
                     yield (*place, "starts"), f"{told}; {nearest(start, starts)}"
         adapted = Counter(
-            adapt.label(*point, self.called(adapt))
-            for adapt in self.adapt
-            for point in product(adapt.starts, adapt.shots, adapt.seed)
-        )
-        adapted.update(
-            shown.label(*point, self.called(shown))
-            for shown in self.in_context
-            for point in product(shown.starts, shown.shots, shown.seed)
+            drawn.label(*point, self.called(drawn)) for _, drawn in self._drawn() for point in drawn.points()
         )
         twice = [label for label, times in adapted.items() if times > 1]
         if twice:

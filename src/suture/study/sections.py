@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
@@ -218,7 +219,12 @@ class Merge(StrictModel):
 
 
 class Drawn(StrictModel):
-    """Some of a task's training records, drawn by each seed, for some models."""
+    """Some of a task's training records, drawn by each seed, for some models.
+
+    counted: the word that stands behind a number of shots in labels.
+    """
+
+    counted: ClassVar[str]
 
     task: str
     starts: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -237,9 +243,17 @@ class Drawn(StrictModel):
                 raise ValueError(f"{name} must not repeat a value")
         return self
 
-    def named(self, start: str, how: str, seed: int) -> str:
-        """Return a label: start and how, and the seed where there are several."""
-        return ", ".join(part for part in (start, how, f"seed {seed}" if len(self.seed) > 1 else "") if part)
+    def points(self) -> Iterator[tuple[str, int, int]]:
+        """Return every (start, shots, seed)."""
+        return product(self.starts, self.shots, self.seed)
+
+    def label(self, start: str, shots: int, seed: int, called: str = "") -> str:
+        """Return what a model is called in tables: "general, 16 shots", and the seed where there are several.
+
+        called: what tells this entry from the study's others, "" where it is the only one.
+        """
+        parts = [start, called, f"{shots} {self.counted}", f"seed {seed}" if len(self.seed) > 1 else ""]
+        return ", ".join(part for part in parts if part)
 
 
 class Adapt(Drawn):
@@ -250,6 +264,8 @@ class Adapt(Drawn):
     the one without a name. replay: so many general examples (`data.instructions`) are mixed in. keep: whole models, or
     their adapters alone, from which each model is made for as long as it is evaluated: a hundredth of the disk.
     """
+
+    counted: ClassVar[str] = "shots"
 
     name: Annotated[str, Field(pattern=r"^[\w .-]*$")] = ""
     steps: dict[Count, Count] = Field(default_factory=dict)
@@ -274,13 +290,6 @@ class Adapt(Drawn):
             update={"steps": self.steps.get(shots, self.settings.steps), "seed": self.settings.seed + seed}
         )
 
-    def label(self, start: str, shots: int, seed: int, called: str = "") -> str:
-        """Return what an adapted model is called in tables: "general, 16 shots", with its seed where there are more.
-
-        called: what tells this adaptation from the study's others, "" where it is the only one.
-        """
-        return self.named(start, f"{called}, {shots} shots" if called else f"{shots} shots", seed)
-
 
 class InContext(Drawn):
     """The baseline without training: the shots that an adaptation would learn stand before each item as examples.
@@ -289,9 +298,7 @@ class InContext(Drawn):
     are those of the start.
     """
 
-    def label(self, start: str, shots: int, seed: int, called: str = "") -> str:
-        """Return what the model with examples is called in tables: "general, 4 in context"; as for `Adapt`."""
-        return self.named(start, f"{called}, {shots} in context" if called else f"{shots} in context", seed)
+    counted: ClassVar[str] = "in context"
 
 
 class Orders(StrictModel):
