@@ -6,12 +6,14 @@
 Random related bf16 checkpoints of the named shape are made in --work once. Programs take turns; a copy floor with as
 many inputs stands beside each run, and ratios are taken pair by pair. Printed: median [least, most] of the ratio, from
 the first read to the last write (as the program itself reports it) and of the whole command, CPU seconds, peak
-anonymous and resident memory, bytes. With --disk the page cache is dropped before each run (root), and fsync is on.
+anonymous and resident memory, bytes. Outputs in memory go to pages that the host leaves alone (ballast.py). With
+--disk the page cache is dropped before each run (root), and fsync is on.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import statistics
@@ -22,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ballast import held
 from measure import Measured, run
 from shapes import make_models, shape_of
 
@@ -69,12 +72,13 @@ def main() -> None:
     programs = _programs(arguments, models)
     size = sum(file.stat().st_size for file in models[0].glob("*.safetensors"))
     print(f"{arguments.shape}, {shape.layers} layers: {size / 1e9:.2f} GB a model, {arguments.pairs} pairs", flush=True)
-    for program in programs:
-        if program.own:  # compiles its loops once; a peer compiles nothing
-            _once(program, models, arguments, warm=True)
-    for _ in range(arguments.pairs):
+    with contextlib.nullcontext() if arguments.disk else held():
         for program in programs:
-            program.runs.append(_once(program, models, arguments, warm=False))
+            if program.own:  # compiles its loops once; a peer compiles nothing
+                _once(program, models, arguments, warm=True)
+        for _ in range(arguments.pairs):
+            for program in programs:
+                program.runs.append(_once(program, models, arguments, warm=False))
     print(_table(programs))
     if arguments.json:
         arguments.json.write_text(json.dumps([_row(program) for program in programs], indent=1) + "\n")

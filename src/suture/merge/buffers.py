@@ -20,7 +20,7 @@ class Buffer:
 
     def __init__(self, nbytes: int) -> None:
         self.room = nbytes
-        self._pages = mmap.mmap(-1, nbytes + LINE)
+        self._pages = mmap.mmap(-1, nbytes + LINE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._bytes = np.frombuffer(self._pages, np.uint8)
         self._views: dict[tuple[str, int, int], tuple[NDArray[Any], memoryview]] = {}
 
