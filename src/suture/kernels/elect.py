@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from suture.kernels.compile import Floats, compiled
 from suture.kernels.span import with_term
-
-_CHUNK = 1024
-"""Elements that are elected together, so that all scratch stays in the first-level cache."""
 
 
 def empty_rows(block: Floats, rows: int) -> Floats:
@@ -34,99 +31,58 @@ def elected(
     kept: (models, elements). ballot: weights in the vote, in place of w_i f_i. normalize: divide by the sum of the w_i
     of those that agree (0 counts as 1). Where one alone agrees, and with coefficient 1, the result is its own bits.
     """
-    scaled = np.array([w * f for w, f in zip(weight, factor, strict=True)], np.float32)
-    share = np.array(weight, np.float32)
-    whole = np.array([lambda_ * (f if normalize else w * f) == 1.0 for w, f in zip(weight, factor, strict=True)])
-    voices = scaled if ballot is None else np.array(ballot, np.float32)
-    _elect(base, kept, voices, scaled, share, whole, np.float32(lambda_), normalize, out)
+    terms = [w * f for w, f in zip(weight, factor, strict=True)]
+    whole = [lambda_ * (f if normalize else w * f) == 1.0 for w, f in zip(weight, factor, strict=True)]
+    elect_rows(
+        base, kept, singles(terms if ballot is None else ballot), singles(terms), singles(weight),
+        votes(whole), np.float32(lambda_), normalize, out,
+    )  # fmt: skip
+
+
+def singles(values: Sequence[float]) -> tuple[np.float32, ...]:
+    """The values in fp32, as the loops take what they need of each model."""
+    return tuple(np.float32(value) for value in values)
+
+
+def votes(whole: Sequence[bool]) -> tuple[np.float32, ...]:
+    """One vote for a model whose coefficient is 1, two for any other: a count of 1 says that one such alone agrees."""
+    return singles([1.0 if alone else 2.0 for alone in whole])
 
 
 @compiled
-def _elect(
+def elect_rows(
     base: Floats,
     kept: Floats,
-    voices: Floats,
-    scaled: Floats,
-    share: Floats,
-    whole: NDArray[np.bool_],
+    voices: Any,
+    scaled: Any,
+    share: Any,
+    vote: Any,
     lambda_: np.float32,
     normalize: bool,
     out: Floats,
 ) -> None:
-    scratch, exact = np.empty((5, _CHUNK), np.float32), whole.any()
-    for first in range(0, base.size, _CHUNK):
-        end = min(first + _CHUNK, base.size)
-        anchor, size = base[first:end], end - first
-        total, mix, divisor, votes, alone = (
-            scratch[0, :size],
-            scratch[1, :size],
-            scratch[2, :size],
-            scratch[3, :size],
-            scratch[4, :size],
-        )
-        scratch[:] = np.float32(0)
-        alone[:] = np.float32(-0.0)  # a sum that starts from it keeps the sign of a single zero
-        for model in range(kept.shape[0]):
-            _vote(kept[model, first:end], anchor, voices[model], total)
-        for model in range(kept.shape[0]):
-            _gather(kept[model, first:end], anchor, scaled[model], share[model], total, mix, divisor)
-        if exact:
-            for model in range(kept.shape[0]):
-                vote = np.float32(1 if whole[model] else 2)
-                _count(kept[model, first:end], anchor, scaled[model], vote, total, votes, alone)
-        _finish(anchor, mix, divisor, lambda_, normalize, votes, alone, out[first:end])
-
-
-@compiled
-def _vote(x: Floats, anchor: Floats, weight: np.float32, total: Floats) -> None:
-    for j in range(x.size):
-        total[j] += weight * (x[j] - anchor[j])
+    """See `elected`. kept: (models, at least as many elements as `out`). The loops over models are unrolled."""
+    zero, one = np.float32(0), np.float32(1)
+    for j in range(out.size):
+        anchor, total = base[j], zero
+        for model in range(len(scaled)):
+            total += voices[model] * (kept[model, j] - anchor)
+        mix, divisor, count = zero, zero, zero
+        single = np.float32(-0.0)  # a sum that starts from it keeps the sign of a single zero
+        for model in range(len(scaled)):
+            x = kept[model, j]
+            term = scaled[model] * (x - anchor)
+            agrees = _with_elected(term, total) > zero
+            mix += term if agrees else zero
+            divisor += share[model] if agrees else zero
+            count += vote[model] if agrees else zero
+            single += x if agrees else np.float32(-0.0)
+        by = divisor if divisor != zero else one
+        value = with_term(anchor, lambda_ * (mix / by if normalize else mix))
+        out[j] = single if count == one else value
 
 
 @compiled
 def _with_elected(term: np.float32, total: np.float32) -> np.float32:
     """Above 0 where the term has the elected sign."""
     return term if total >= np.float32(0) else -term
-
-
-@compiled
-def _gather(
-    x: Floats, anchor: Floats, weight: np.float32, share: np.float32, total: Floats, mix: Floats, divisor: Floats
-) -> None:
-    zero = np.float32(0)
-    for j in range(x.size):
-        term = weight * (x[j] - anchor[j])
-        agrees = _with_elected(term, total[j]) > zero
-        mix[j] += term if agrees else zero
-        divisor[j] += share if agrees else zero
-
-
-@compiled
-def _count(
-    x: Floats, anchor: Floats, weight: np.float32, vote: np.float32, total: Floats, votes: Floats, alone: Floats
-) -> None:
-    """One vote for a model whose coefficient is 1, two for any other; and the sum of those that agree."""
-    zero = np.float32(0)
-    for j in range(x.size):
-        agrees = _with_elected(weight * (x[j] - anchor[j]), total[j]) > zero
-        votes[j] += vote if agrees else zero
-        alone[j] += x[j] if agrees else np.float32(-0.0)
-
-
-@compiled
-def _finish(
-    anchor: Floats,
-    mix: Floats,
-    divisor: Floats,
-    lambda_: np.float32,
-    normalize: bool,
-    votes: Floats,
-    alone: Floats,
-    out: Floats,
-) -> None:
-    zero, one = np.float32(0), np.float32(1)
-    for j in range(out.size):
-        by = divisor[j] if divisor[j] != zero else one
-        value = with_term(anchor[j], lambda_ * (mix[j] / by if normalize else mix[j]))
-        single = alone[j]
-        out[j] = single if votes[j] == one else value

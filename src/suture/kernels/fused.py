@@ -148,7 +148,7 @@ def _word(value: np.float32) -> np.uint32:
 
 
 @compiled
-def _draw_tile(key: np.uint64, start: np.uint64, drawn: Bits) -> None:
+def draw_tile(key: np.uint64, start: np.uint64, drawn: Bits) -> None:
     """The draws of one tile, 16 bits an element, as `narrow` takes them."""
     first = start // _FOUR
     for i in range(QUARTER):
@@ -171,21 +171,21 @@ def _pair(
     full = out.size - out.size % TILE
     for t in range(0, full, TILE):
         if stochastic:
-            _draw_tile(key, start + np.uint64(t), drawn)
+            draw_tile(key, start + np.uint64(t), drawn)
         tile = slice(t, t + TILE)
         _pair_tile(base[tile], x[tile], a, halves, stochastic, out[tile], squares, slips)
-        sums[0] += _folded(squares)
-        sums[2] += _folded(slips)
+        sums[0] += folded(squares)
+        sums[2] += folded(slips)
     if full < out.size:
         left = out.size - full
         last = np.zeros((3, TILE), np.uint16)
         last[0, :left], last[1, :left] = base[full:], x[full:]
         if stochastic:
-            _draw_tile(key, start + np.uint64(full), drawn)
+            draw_tile(key, start + np.uint64(full), drawn)
         _pair_tile(last[0], last[1], a, halves, stochastic, last[2], squares, slips)
         out[full:] = last[2, :left]
-        sums[0] += _folded(squares)
-        sums[2] += _folded(slips)
+        sums[0] += folded(squares)
+        sums[2] += folded(slips)
 
 
 @compiled
@@ -231,21 +231,21 @@ def _scaled(
     full = out.size - out.size % TILE
     for t in range(0, full, TILE):
         if stochastic:
-            _draw_tile(key, start + np.uint64(t), drawn)
+            draw_tile(key, start + np.uint64(t), drawn)
         tile = slice(t, t + TILE)
         _scaled_tile(base[tile], x[tile], scale, a, flipped, halves, stochastic, out[tile], found)
         for row in range(3):
-            sums[row] += _folded(found[row])
+            sums[row] += folded(found[row])
     if full < out.size:
         left = out.size - full
         last = np.zeros((3, TILE), np.uint16)
         last[0, :left], last[1, :left] = base[full:], x[full:]
         if stochastic:
-            _draw_tile(key, start + np.uint64(full), drawn)
+            draw_tile(key, start + np.uint64(full), drawn)
         _scaled_tile(last[0], last[1], scale, a, flipped, halves, stochastic, last[2], found)
         out[full:] = last[2, :left]
         for row in range(3):
-            sums[row] += _folded(found[row])
+            sums[row] += folded(found[row])
 
 
 @compiled
@@ -295,21 +295,21 @@ def _triple(
     full = out.size - out.size % TILE
     for t in range(0, full, TILE):
         if stochastic:
-            _draw_tile(key, start + np.uint64(t), drawn)
+            draw_tile(key, start + np.uint64(t), drawn)
         tile = slice(t, t + TILE)
         _triple_tile(base[tile], x[tile], y[tile], a, c, at, halves, stochastic, out[tile], products)
         for row in range(3):
-            sums[row] += _folded(products[row])
+            sums[row] += folded(products[row])
     if full < out.size:
         left = out.size - full
         last = np.zeros((4, TILE), np.uint16)
         last[0, :left], last[1, :left], last[2, :left] = base[full:], x[full:], y[full:]
         if stochastic:
-            _draw_tile(key, start + np.uint64(full), drawn)
+            draw_tile(key, start + np.uint64(full), drawn)
         _triple_tile(last[0], last[1], last[2], a, c, at, halves, stochastic, last[3], products)
         out[full:] = last[3, :left]
         for row in range(3):
-            sums[row] += _folded(products[row])
+            sums[row] += folded(products[row])
 
 
 @compiled
@@ -356,14 +356,15 @@ def _finish_bf16(
     halves = drawn.view(np.uint16)
     for t in range(0, values.size, TILE):
         if stochastic:
-            _draw_tile(key, start + np.uint64(t), drawn)
+            draw_tile(key, start + np.uint64(t), drawn)
         tile = slice(t, min(t + TILE, values.size))
-        _round_tile(values[tile], halves, stochastic, out[tile], back[tile])
+        round_tile(values[tile], halves, stochastic, out[tile], back[tile])
     _measure(values, general, clinical, back, sums)
 
 
 @compiled
-def _round_tile(values: Floats, drawn: Bits, stochastic: bool, out: Bits, back: Floats) -> None:
+def round_tile(values: Floats, drawn: Bits, stochastic: bool, out: Bits, back: Floats) -> None:
+    """Store values that begin at a multiple of four, with their draws; `back` receives what was stored."""
     for i in range(values.size):
         word = _word(values[i])
         stored = np.uint32(word + _up(word, drawn[i], stochastic)) >> _HALF_WORD
@@ -375,31 +376,47 @@ def _round_tile(values: Floats, drawn: Bits, stochastic: bool, out: Bits, back: 
 
 @compiled
 def _measure(values: Floats, general: Floats, clinical: Floats, back: Floats, sums: Sums) -> None:
-    products = (np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.float32))
+    products = np.zeros((3, TILE), np.float32)
     for t in range(0, values.size, TILE):
         tile = slice(t, min(t + TILE, values.size))
         if t + TILE > values.size:
-            for row in range(3):
-                products[row][:] = np.float32(0)
-        _measure_tile(values[tile], general[tile], clinical[tile], back[tile], products)
-        for row in range(3):
-            sums[row] += _folded(products[row])
+            products[:] = np.float32(0)
+        measure_part(values[tile], general[tile], clinical[tile], back[tile], products, 0)
+        fold_products(products, sums)
 
 
 @compiled
-def _measure_tile(
-    values: Floats, general: Floats, clinical: Floats, back: Floats, products: tuple[Floats, Floats, Floats]
-) -> None:
-    squares, ways, slips = products
-    for i in range(values.size):
+def measure_part(values: Floats, general: Floats, clinical: Floats, back: Floats, products: Floats, place: int) -> None:
+    """The products of the three sums of a tile (3, TILE), from its element `place` on."""
+    end = place + values.size
+    _squares(general, clinical, products[0, place:end])
+    _ways(values, general, general, clinical, products[1, place:end])
+    _ways(back, values, general, clinical, products[2, place:end])
+
+
+@compiled
+def _squares(general: Floats, clinical: Floats, out: Floats) -> None:
+    for i in range(out.size):
         d = np.float32(clinical[i] - general[i])
-        squares[i] = d * d
-        ways[i] = d * np.float32(values[i] - general[i])
-        slips[i] = d * np.float32(back[i] - values[i])
+        out[i] = d * d
 
 
 @compiled
-def _folded(products: Floats) -> float:
+def _ways(x: Floats, start: Floats, general: Floats, clinical: Floats, out: Floats) -> None:
+    """(x - start) d, one array a loop: the compiler makes vector loops only where few arrays might overlap."""
+    for i in range(out.size):
+        out[i] = np.float32(clinical[i] - general[i]) * np.float32(x[i] - start[i])
+
+
+@compiled
+def fold_products(products: Floats, sums: Sums) -> None:
+    """Add a tile of all three to `sums`."""
+    for row in range(3):
+        sums[row] += folded(products[row])
+
+
+@compiled
+def folded(products: Floats) -> float:
     """Sum of a tile: eight far apart at a time in fp32, three times, then the last four in fp64. Overwrites it."""
     for k in range(256):
         products[k] = ((products[k] + products[k + 256]) + (products[k + 512] + products[k + 768])) + (

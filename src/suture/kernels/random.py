@@ -34,12 +34,12 @@ def _thin(values: Floats, base: Floats, key: np.uint64, start: int, threshold: n
     words = np.empty(_CHUNK // 2 + 1, np.uint64)
     for first in range(0, out.size, _CHUNK):
         end = min(first + _CHUNK, out.size)
-        halves = _drawn(key, start + first, end - first, words)
-        _choose(values[first:end], base[first:end], halves, threshold, out[first:end])
+        halves = drawn_halves(key, start + first, end - first, words)
+        choose(values[first:end], base[first:end], halves, threshold, out[first:end])
 
 
 @compiled
-def _drawn(key: np.uint64, start: int, count: int, words: NDArray[np.uint64]) -> Bits:
+def drawn_halves(key: np.uint64, start: int, count: int, words: NDArray[np.uint64]) -> Bits:
     """The draws of `count` elements from `start` on (the low half of a word stands first in memory)."""
     first, odd = np.uint64(start >> 1), start & 1
     for i in range((count + odd + 1) >> 1):
@@ -48,7 +48,8 @@ def _drawn(key: np.uint64, start: int, count: int, words: NDArray[np.uint64]) ->
 
 
 @compiled
-def _choose(values: Floats, base: Floats, halves: Bits, threshold: np.uint32, out: Floats) -> None:
+def choose(values: Floats, base: Floats, halves: Bits, threshold: np.uint32, out: Floats) -> None:
+    """`values` where the draw lies below the threshold, `base` elsewhere."""
     for i in range(out.size):
         value, other = values[i], base[i]
         out[i] = value if halves[i] < threshold else other
@@ -104,7 +105,7 @@ def _thin_by_rank(
     words = np.empty(_CHUNK // 2 + 1, np.uint64)
     for first in range(0, out.size, _CHUNK):
         end = min(first + _CHUNK, out.size)
-        halves = _drawn(key, start + first, end - first, words)
+        halves = drawn_halves(key, start + first, end - first, words)
         _choose_by_rank(values[first:end], base[first:end], halves, ranks[first:end], thresholds, out[first:end])
 
 

@@ -132,11 +132,12 @@ def kept_by_rank(x: Floats, base: Floats, bounds: Sequence[tuple[int, int]], out
     for start, end in pairwise(cuts):
         part = slice(start, end)
         least, above = inner + (start >= inner_cut), outer + (start >= outer_cut)
-        _keep_between(x[part], base[part], np.uint32(least), np.uint32(above), out[part])
+        keep_between(x[part], base[part], np.uint32(least), np.uint32(above), out[part])
 
 
 @compiled
-def _keep_between(x: Floats, base: Floats, least: np.uint32, above: np.uint32, out: Floats) -> None:
+def keep_between(x: Floats, base: Floats, least: np.uint32, above: np.uint32, out: Floats) -> None:
+    """`x` where the magnitude bits lie in [least, above), `base` elsewhere."""
     for i in range(x.size):
         bits = magnitude_bits(x[i], base[i])
         value, other = x[i], base[i]

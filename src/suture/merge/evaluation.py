@@ -20,11 +20,17 @@ from suture import kernels
 from suture.checkpoint.digest import LeafHasher
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.checkpoint.source import Input, OpenSource, ReaderOf
+from suture.kernels import sparse
 from suture.kernels.fused import gram_pairs
+from suture.kernels.pivots import pivot_counts
+from suture.merge import pivots
 from suture.merge.backend import Backend
 from suture.merge.buffers import Desk
+from suture.methods import masks as masking
+from suture.methods import selection
 from suture.methods.derived import conclude, segment_length, waves
 from suture.methods.gram import Gram
+from suture.methods.masks import Sparse
 from suture.methods.registry import Blocks, ElementwiseMethod, MatrixMethod, SpanMethod
 from suture.methods.shapes import Block, Reduction, Sums
 from suture.numerics.keys import model_keys
@@ -54,8 +60,8 @@ class Pass:
     """One pass over the inputs: what is measured, and what all parts together conclude.
 
     stride: elements read at a time, whole segments. measure: for each measured array the parts of a stride's segments,
-    in order, or one part where it holds counts that may be added at once (`counts`). raw: the same from stored bits,
-    where a kernel can.
+    in order, or one part where it holds counts that may be added at once (`counts`). raw: the same from stored bits and
+    the index of their first element, where a kernel can. sample: reads what it needs itself, once for the tensor.
     """
 
     stretches: tuple[Stretch, ...]
@@ -63,7 +69,8 @@ class Pass:
     measure: Callable[[Blocks], list[list[Part]]]
     conclude: Callable[[list[list[Part]]], None]
     counts: tuple[bool, ...] = (False,)
-    raw: Callable[[Sequence[NDArray[Any]]], list[list[Part]]] | None = None
+    raw: Callable[[Sequence[NDArray[Any]], int], list[list[Any]]] | None = None
+    sample: Callable[[Desk], list[list[Any]]] | None = None
 
 
 class Evaluation:
@@ -102,11 +109,13 @@ class Evaluation:
         """The parts of one stretch of the current pass: for each measured array those of its segments, in order."""
         this = self.current
         assert this is not None
+        if this.sample is not None:
+            return this.sample(desk)
         parts: list[list[Part]] = []
         for start in range(stretch.start, stretch.start + stretch.count, this.stride):
             count = min(this.stride, stretch.start + stretch.count - start)
             if this.raw is not None:
-                found = this.raw(self.read_raw(start, count, desk))
+                found = this.raw(self.read_raw(start, count, desk), start)
             else:
                 found = this.measure(self.blocks(start, count, desk))
             if not parts:
@@ -257,7 +266,7 @@ class Evaluation:
                 self.grams[self.job.name] = gram
             self._span_from(method, gram)
 
-        raw = _raw_gram if self._pair_of_bf16() else None
+        raw = _raw_gram if self.stored_bf16 and len(self.job.inputs) == 2 else None
         stride = kernels.SEGMENT * (COUNTED if raw else 1)
         yield Pass(
             self._stretches(stride),
@@ -271,12 +280,10 @@ class Evaluation:
         self.coefficients = method.weights(gram, len(self.job.inputs), **self.job.arguments)
         self.arc = method.takes_arc(gram) if method.takes_arc is not None else None
 
-    def _pair_of_bf16(self) -> bool:
-        return (
-            self.backend.fused
-            and len(self.job.inputs) == 2
-            and all(isinstance(given, TensorInfo) and given.dtype == "BF16" for given in self.job.inputs)
-        )
+    @property
+    def stored_bf16(self) -> bool:
+        """Whether loops over stored bits can take all inputs."""
+        return self.backend.fused and all(isinstance(i, TensorInfo) and i.dtype == "BF16" for i in self.job.inputs)
 
     def _group_pass(self, method: SpanMethod, group: str) -> Iterator[Pass]:
         segment = self.columns * max(1, -(-kernels.SEGMENT // max(self.columns, 1)))
@@ -296,7 +303,10 @@ class Evaluation:
     def _elementwise_passes(self, method: ElementwiseMethod) -> Iterator[Pass]:
         arguments = self.job.arguments
         segment = segment_length(method, self.columns, arguments, kernels.SEGMENT)
-        for wave in waves(method.statistics(**arguments)):
+        reductions = method.statistics(**arguments)
+        if self._selects_by_pivots(reductions):
+            yield from self._pivot_passes(method, arguments)
+        for wave in waves(reductions, selection.NAMES if "rank" in self._found else ()):
             measured = tuple(reduction for reduction in wave if reduction.needed(self._found))
             if measured:
                 yield self._wave_pass(wave, measured, segment, arguments)
@@ -322,11 +332,86 @@ class Evaluation:
                 for r, counted in zip(measured, counts, strict=True)
             ]
 
+        raw = self._raw_norms if self._sparse() is not None and all(r.norms for r in measured) else None
+
         def settle(parts: list[list[Part]]) -> None:
             named = {reduction.name: part for reduction, part in zip(measured, parts, strict=True)}
             self._found = self._found | conclude(wave, named, self._found, self.elements, arguments)
 
-        return Pass(self._stretches(stride), stride, measure, settle, counts)
+        return Pass(self._stretches(stride), stride, measure, settle, counts, raw)
+
+    # --- masked task vectors from stored bits ------------------------------------------------------------------------
+
+    def _sparse(self) -> Sparse | None:
+        """The method's form as a sum of masked task vectors, where loops over stored bits can take it."""
+        method = self.job.method
+        return method.sparse if isinstance(method, ElementwiseMethod) and self.stored_bf16 else None
+
+    def _selects_by_pivots(self, reductions: Sequence[Reduction]) -> bool:
+        sparse = self._sparse()
+        needed = any(reduction.name == "rank" for reduction in reductions)
+        return sparse is not None and sparse.ranks is not None and needed and self.elements >= pivots.SAMPLED_FROM
+
+    def _pivot_passes(self, method: ElementwiseMethod, arguments: Mapping[str, Any]) -> Iterator[Pass]:
+        """A sample, then one pass; both histogram passes follow where they do not settle it."""
+        chosen: list[pivots.Pivots | None] = []
+        assert method.sparse is not None
+        assert method.sparse.ranks is not None
+        wanted = method.sparse.ranks(self.elements, {}, **arguments)
+
+        def choose(parts: list[list[Any]]) -> None:
+            chosen.append(pivots.choose_pivots(parts[0], wanted, self.elements))
+
+        whole = (Stretch(0, self.elements),)
+        yield Pass(whole, self.elements, lambda blocks: [], choose, sample=self._sample)
+        given = chosen[0]
+        if given is None:
+            return
+
+        def count(raws: Sequence[NDArray[Any]], start: int) -> list[list[Any]]:
+            return [[pivot_counts(raws, given.first, given.entries)]]
+
+        def settle(parts: list[list[Any]]) -> None:
+            found = pivots.settle(given, parts[0])
+            if found is not None:
+                self._found = self._found | {"rank": found[0], "before": found[1]}
+
+        stride = kernels.SEGMENT * COUNTED
+        yield Pass(self._stretches(stride), stride, lambda blocks: [], settle, raw=count)
+
+    def _sample(self, desk: Desk) -> list[list[Any]]:
+        starts = pivots.sample_starts(self.elements)
+        samples = [np.empty(len(starts) * pivots.CHUNK, np.uint16) for _ in self.job.inputs]
+        for number, start in enumerate(starts):
+            part = slice(number * pivots.CHUNK, (number + 1) * pivots.CHUNK)
+            for sample, raw in zip(samples, self.read_raw(start, pivots.CHUNK, desk), strict=True):
+                sample[part] = raw
+        return [samples]
+
+    def _raw_norms(self, raws: Sequence[NDArray[Any]], start: int) -> list[list[Part]]:
+        return [[sparse.sparse_norms(raws, self.masks(raws, start), start)]]
+
+    def masks(self, raws: Sequence[NDArray[Any]], start: int) -> sparse.Masks:
+        """What the method keeps of stored bits that begin at element `start`; all passes before must be made."""
+        form = self._sparse()
+        assert form is not None
+
+        def place(model: int, bits: int, count: int) -> int:
+            wide = np.empty((2, raws[0].size), np.float32)
+            for row, raw in zip(wide, (raws[1 + model], raws[0]), strict=True):
+                kernels.widen(raw, "BF16", row)
+            return kernels.place_of(wide[0], wide[1], bits, count)
+
+        stretch = masking.Stretch(start, raws[0].size, kernels.SEGMENT, self.keys, place)
+        return sparse.as_masks(form.masks(self._found, stretch, **self.job.arguments), raws[0].size)
+
+    def sparse_terms(self) -> sparse.Combined | None:
+        """How kept task vectors are put together, where a loop over stored bits can do it; all passes must be made."""
+        form = self._sparse()
+        if form is None:
+            return None
+        weight, factor, lambda_, normalize = form.terms(self._found, **self.job.arguments)
+        return sparse.combined(weight, factor, lambda_, normalize=normalize, elect=form.elect)
 
     def _matrix_passes(self, method: MatrixMethod) -> Iterator[Pass]:
         """One pass that gathers whole tensors, as one stretch: what a matrix method holds, its plan has said."""
@@ -359,7 +444,7 @@ class Evaluation:
         return tuple(Stretch(start, min(step, self.elements - start)) for start in range(0, self.elements, step))
 
 
-def _raw_gram(raws: Sequence[NDArray[Any]]) -> list[list[Part]]:
+def _raw_gram(raws: Sequence[NDArray[Any]], start: int) -> list[list[Part]]:
     return [list(gram_pairs(raws[0], raws[1]))]
 
 

@@ -17,6 +17,7 @@ from suture.checkpoint.digest import LeafHasher
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.errors import IncompatibleError, Problem
 from suture.kernels import fused
+from suture.kernels.sparse import Combined, sparse_sum
 from suture.merge.buffers import STORED, Desk
 from suture.merge.evaluation import Evaluation
 from suture.methods.shapes import Block, Sums
@@ -68,11 +69,17 @@ class UnitWork:
     # --- one loop for everything ---------------------------------------------------------------------------------
 
     def _choose(self) -> Callable[..., None] | None:
-        """The fused loop for two stored bfloat16 inputs, or for three whose coefficients add up to 1; else None."""
+        """The loop from stored bfloat16 to stored bfloat16, None where there is none.
+
+        There is one for sums of two inputs, of three whose coefficients add up to 1, and of masked task vectors.
+        """
         found, inputs = self.evaluation.coefficients, self.job.inputs
-        if not (self.evaluation.backend.fused and found is not None and self.job.dtype == "BF16"):
+        if self.job.dtype != "BF16" or not self.evaluation.stored_bf16:
             return None
-        if len(inputs) not in (2, 3) or not all(isinstance(i, TensorInfo) and i.dtype == "BF16" for i in inputs):
+        if found is None:
+            how = self.evaluation.sparse_terms()
+            return self._masked(how) if how is not None else None
+        if len(inputs) not in (2, 3):
             return None
         anchor, total = anchored(found)
         others = [i for i in range(len(inputs)) if i != anchor]
@@ -125,6 +132,24 @@ class UnitWork:
                 (raws[order[0]], raws[order[1]], raws[order[2]]),
                 coefficients,
                 at,
+                rounding=self.rounding,
+                key=self.key,
+                start=start,
+                out=out,
+                sums=sums,
+            )
+
+        return loop
+
+    def _masked(self, how: Combined) -> Callable[..., None]:
+        roles = (self.job.roles.general, self.job.roles.clinical) if self.job.roles else (0, len(self.job.inputs) - 1)
+
+        def loop(raws: Sequence[NDArray[Any]], start: int, out: NDArray[Any], sums: Sums) -> None:
+            sparse_sum(
+                raws,
+                self.evaluation.masks(raws, start),
+                how,
+                roles,
                 rounding=self.rounding,
                 key=self.key,
                 start=start,

@@ -42,7 +42,8 @@ register(
             fails=FAILS,
             example={"weight": 0.5, "density": 0.9, "gamma": 0.01},
         ),
-        trimming.keep,
+        masks=trimming.masks,
+        ranks=trimming.kept_ranks,
         elect=False,
         before=trimming.reductions,
     )

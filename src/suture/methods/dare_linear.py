@@ -6,21 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from suture.methods.linear import zero_sum
+from suture.methods.masks import Mask, Stretch
 from suture.methods.registry import register
-from suture.methods.shapes import Block, Blocks, MethodInfo, Steps
+from suture.methods.shapes import MethodInfo
 from suture.methods.task_vectors import common, rescaling, sparse_method
 
 
-def keep(
-    steps: Steps, blocks: Blocks, found: Mapping[str, Any], rows: Block, *, density: tuple[float, ...], **_: Any
-) -> None:
-    """The models where a draw of probability `density` keeps the element, the base elsewhere."""
-    base, *models = blocks.inputs
-    for model, row, key, p in zip(models, rows, blocks.keys, density, strict=True):
-        if p < 1.0:
-            steps.thinned(model, base, key, blocks.start, p, row)
-        else:
-            row[:] = model
+def masks(found: Mapping[str, Any], stretch: Stretch, *, density: tuple[float, ...], **_: Any) -> list[Mask]:
+    """Draws that keep an element with probability `density`."""
+    return [Mask(draws=(key, p)) if p < 1.0 else Mask() for key, p in zip(stretch.keys, density, strict=True)]
 
 
 def factors(*, density: tuple[float, ...], rescale: str, **_: Any) -> list[float]:
@@ -56,7 +50,7 @@ register(
             fails="Task vectors of continued pre-training, whose elements are larger (Yu et al.).",
             example={"weight": 0.5, "density": 0.5, "rescale": "expectation"},
         ),
-        keep,
+        masks=masks,
         elect=False,
         factors=factors,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suture.methods.dare_linear import DEVIATIONS, PAPER, PARAMETERS, factors, keep
+from suture.methods.dare_linear import DEVIATIONS, PAPER, PARAMETERS, factors, masks
 from suture.methods.registry import register
 from suture.methods.shapes import MethodInfo
 from suture.methods.task_vectors import sparse_method
@@ -28,7 +28,7 @@ register(
             "few places hold two votes, so that the election decides little.",
             example={"weight": 0.5, "density": 0.5, "rescale": "expectation"},
         ),
-        keep,
+        masks=masks,
         elect=True,
         factors=factors,
     )

@@ -79,7 +79,7 @@ register(
             fails=FAILS,
             example={"weight": 0.5, "density": 0.6, "epsilon": 0.2, "normalize": True},
         ),
-        keep,
+        keep=keep,
         elect=True,
         whole_rows=whole_rows,
     )

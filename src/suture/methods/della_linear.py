@@ -38,7 +38,7 @@ register(
             fails=FAILS,
             example={"weight": 0.5, "density": 0.6, "epsilon": 0.2},
         ),
-        keep,
+        keep=keep,
         elect=False,
         whole_rows=whole_rows,
     )

@@ -103,9 +103,13 @@ def conclusions(
     return found
 
 
-def waves(reductions: Sequence[Reduction]) -> Iterator[tuple[Reduction, ...]]:
-    """The reductions in the order of their passes: each pass holds those whose predecessors are all concluded."""
-    left, done = list(reductions), set[str]()
+def waves(reductions: Sequence[Reduction], concluded: Iterable[str] = ()) -> Iterator[tuple[Reduction, ...]]:
+    """The reductions in the order of their passes: each pass holds those whose predecessors are all concluded.
+
+    concluded: names of those that are so already, and take no pass.
+    """
+    done = set(concluded)
+    left = [reduction for reduction in reductions if reduction.name not in done]
     while left:
         ready = tuple(reduction for reduction in left if done.issuperset(reduction.after))
         if not ready:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from suture.methods.masks import stretch_of
 from suture.methods.parameters import Parameter
 from suture.methods.registry import register
 from suture.methods.selection import Pairs, bounds, selection
@@ -46,7 +47,7 @@ def rows_of(steps: Steps, blocks: Blocks, found: Mapping[str, Any]) -> Block:
             row[:] = model
         return rows
     pairs = spread(steps, blocks)
-    [[bound]] = bounds(steps, blocks, pairs, found)
+    [[bound]] = bounds(found, stretch_of(steps, blocks, pairs))
     for model, row in zip(models, rows, strict=True):
         steps.kept_by_score(model, base, pairs[0][0], bound, row)
     return rows

@@ -15,10 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from suture.methods.masks import Bound, Stretch
 from suture.methods.shapes import Block, Blocks, Counts, Reduction, Steps
 
 Pairs = Sequence[tuple[Block, Block]]
 """For each selection the blocks x and y whose |x - y| are ordered."""
+
+NAMES = ("high", "rank", "coarse", "before")
+"""The reductions of a selection; "rank" and "before" are all that is read of them afterwards."""
 
 BEYOND = 2**31
 """Bits above those of every magnitude: the bound that holds nothing."""
@@ -113,21 +117,20 @@ def _finer(found: Mapping[str, Any]) -> bool:
     return bool(((rank.quota < rank.equal) & (rank.bits & 0x3FFF != 0)).any())
 
 
-def bounds(steps: Steps, blocks: Blocks, pairs: Pairs, found: Mapping[str, Any]) -> list[list[tuple[int, int]]]:
-    """For each selection its bounds as `kept_by_rank` takes them, in these blocks."""
+def bounds(found: Mapping[str, Any], stretch: Stretch) -> list[list[Bound]]:
+    """For each selection its bounds as `kept_by_rank` takes them, in this block."""
     rank, before = found["rank"], found["before"]
-    size = len(blocks.inputs[0])
-    first, last = blocks.start // steps.SEGMENT, -(-(blocks.start + size) // steps.SEGMENT)
+    first, last = stretch.start // stretch.segment, -(-(stretch.start + stretch.size) // stretch.segment)
 
-    def cut(x: Block, y: Block, at: tuple[int, int]) -> int:
+    def cut(at: tuple[int, int]) -> int:
         quota = int(rank.quota[at])
         if quota == rank.equal[at] or before[(last, *at)] <= quota:
-            return size
+            return stretch.size
         if before[(first, *at)] >= quota:
             return 0
-        return steps.place_of(x, y, int(rank.bits[at]), quota - int(before[(first, *at)]))
+        return stretch.place(at[0], int(rank.bits[at]), quota - int(before[(first, *at)]))
 
-    return [[(int(bits), cut(x, y, (i, j))) for j, bits in enumerate(rank.bits[i])] for i, (x, y) in enumerate(pairs)]
+    return [[(int(bits), cut((i, j))) for j, bits in enumerate(row)] for i, row in enumerate(rank.bits)]
 
 
 def _before(counts: Counts | None, found: Mapping[str, Any], **params: Any) -> Counts:

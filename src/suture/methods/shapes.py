@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suture.methods.gram import Gram
+from suture.methods.masks import Sparse
 from suture.methods.parameters import Parameter
 
 Block: TypeAlias = Any
@@ -236,7 +237,8 @@ class Reduction:
     hold while this one is measured and concluded: they take an earlier pass over the inputs. All that wait for the same
     ones share one.
     needed(found): whether it has to be measured, given what the earlier passes found; where not, conclude gets None for
-    the sums.
+    the sums. norms: whether it measures the L1 norms of the task vectors, whole and masked as `sparse` of the method
+    says: a loop over stored bits can take them.
     """
 
     name: str
@@ -245,6 +247,7 @@ class Reduction:
     by: Literal["sum", "segment", "count"] = "sum"
     conclude: Callable[..., Any] = _as_it_is
     needed: Callable[[Mapping[str, Any]], bool] = _always
+    norms: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +257,15 @@ class ElementwiseMethod:
     statistics(**parameters) names the reductions. combine(steps, blocks, statistics, out, **parameters), with
     `statistics` a mapping from their names to what they conclude, writes a stretch of the output into `out`: one whose
     start is a multiple of SEGMENT and which ends at one or at the end of the tensor. whole_rows(**parameters): whether
-    blocks (of both) must hold whole rows instead; they then start at any multiple of the row's length.
+    blocks (of both) must hold whole rows instead; they then start at any multiple of the row's length. sparse: the same
+    in the form of a sum of masked task vectors, where the method is one.
     """
 
     info: MethodInfo
     statistics: Callable[..., tuple[Reduction, ...]]
     combine: Callable[..., None]
     whole_rows: Callable[..., bool] = _any_stretch
+    sparse: Sparse | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from suture.methods.masks import Mask, Sparse, Stretch, Terms, keep_by
 from suture.methods.parameters import Parameter
-from suture.methods.shapes import Block, Blocks, ElementwiseMethod, MethodInfo, Reduction, Steps, Sums
+from suture.methods.shapes import Block, Blocks, Counts, ElementwiseMethod, MethodInfo, Reduction, Steps, Sums
 from suture.methods.task_arithmetic import over_base
 
 SMALLEST_L1 = 1e-7
@@ -48,28 +49,36 @@ def _no_reductions(**parameters: Any) -> tuple[Reduction, ...]:
     return ()
 
 
+def _no_masks(found: Mapping[str, Any], stretch: Stretch, *, density: tuple[float, ...], **_: Any) -> list[Mask]:
+    return [Mask()] * len(density)
+
+
 def _no_factors(**parameters: Any) -> list[float] | None:
     return None
 
 
 def sparse_method(
     info: MethodInfo,
-    keep: Keep,
     *,
     elect: bool,
+    masks: Callable[..., list[Mask]] | None = None,
+    keep: Keep | None = None,
+    ranks: Callable[..., Counts] | None = None,
     before: Callable[..., tuple[Reduction, ...]] = _no_reductions,
     factors: Callable[..., list[float] | None] = _no_factors,
     whole_rows: Callable[..., bool] = lambda **parameters: False,
 ) -> ElementwiseMethod:
     """A member of the family.
 
-    elect: whether signs are elected. before(**parameters): the reductions that `keep` needs. factors(**parameters):
-    what kept differences are multiplied with, where neither 1 nor the ratio of the L1 norms.
+    elect: whether signs are elected. masks, or keep where no mask says it: what is kept. ranks: as `Sparse` has it.
+    before(**parameters): the reductions that this needs. factors(**parameters): what kept differences are multiplied
+    with, where neither 1 nor the ratio of the L1 norms.
     """
+    kept_by = keep or keep_by(masks or _no_masks)
 
     def rows_of(steps: Steps, blocks: Blocks, found: Mapping[str, Any], params: Mapping[str, Any]) -> Block:
         rows = steps.empty_rows(blocks.inputs[0], len(blocks.inputs) - 1)
-        keep(steps, blocks, found, rows, **params)
+        kept_by(steps, blocks, found, rows, **params)
         return rows
 
     def l1_norms(steps: Steps, blocks: Blocks, found: Mapping[str, Any], **params: Any) -> Sums:
@@ -84,11 +93,14 @@ def sparse_method(
         needed = before(**params)
         if params["rescale"] != "l1":
             return needed
-        return (*needed, Reduction("l1", l1_norms, after=tuple(r.name for r in needed)))
+        return (*needed, Reduction("l1", l1_norms, after=tuple(r.name for r in needed), norms=masks is not None))
+
+    def terms(found: Mapping[str, Any], **params: Any) -> Terms:
+        factor = ratios(found["l1"]) if "l1" in found else factors(**params) or [1.0] * len(params["weight"])
+        return Terms(params["weight"], factor, params["lambda_"], params["normalize"])
 
     def combine(steps: Steps, blocks: Blocks, found: Mapping[str, Any], out: Block, **params: Any) -> None:
-        weight, lambda_, normalize = params["weight"], params["lambda_"], params["normalize"]
-        factor = ratios(found["l1"]) if "l1" in found else factors(**params) or [1.0] * len(weight)
+        weight, factor, lambda_, normalize = terms(found, **params)
         rows, base = rows_of(steps, blocks, found, params), blocks.inputs[0]
         if elect:
             steps.elected(base, rows, weight, factor, lambda_, normalize, out)
@@ -96,7 +108,8 @@ def sparse_method(
             scaled = [w * f for w, f in zip(weight, factor, strict=True)]
             steps.weighted_sum([base, *rows], over_base(scaled, lambda_, fsum(weight) if normalize else 1.0), out)
 
-    return ElementwiseMethod(info, statistics, combine, whole_rows)
+    sparse = Sparse(masks, terms, elect, ranks) if masks is not None else None
+    return ElementwiseMethod(info, statistics, combine, whole_rows, sparse)
 
 
 def ratios(norms: Sums) -> list[float]:

@@ -31,7 +31,8 @@ register(
             "for continued pre-training, whose task vectors are dense, densities below 0.5 lose what was learnt.",
             example={"weight": 0.5, "density": 0.5, "lambda": 1.0, "normalize": True},
         ),
-        trimming.keep,
+        masks=trimming.masks,
+        ranks=trimming.kept_ranks,
         elect=True,
         before=trimming.reductions,
     )

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from suture.methods.masks import Mask, Stretch
 from suture.methods.selection import Pairs, bounds, selection
-from suture.methods.shapes import Block, Blocks, Counts, Reduction, Steps
+from suture.methods.shapes import Blocks, Counts, Reduction, Steps
 
 
 def task_vectors(steps: Steps, blocks: Blocks, **parameters: Any) -> Pairs:
@@ -44,13 +45,8 @@ def reductions(**parameters: Any) -> tuple[Reduction, ...]:
     return tuple(selection(task_vectors, kept_ranks))
 
 
-def keep(steps: Steps, blocks: Blocks, found: Mapping[str, Any], rows: Block, **parameters: Any) -> None:
-    """The models where their task vectors lie within the bounds, the base elsewhere."""
-    base, *models = blocks.inputs
-    if "rank" not in found:  # nothing is to be dropped
-        for model, row in zip(models, rows, strict=True):
-            row[:] = model
-        return
-    limits = bounds(steps, blocks, task_vectors(steps, blocks), found)
-    for model, row, (inner, outer) in zip(models, rows, limits, strict=True):
-        steps.kept_by_rank(model, base, (inner, outer), row)
+def masks(found: Mapping[str, Any], stretch: Stretch, *, density: tuple[float, ...], **parameters: Any) -> list[Mask]:
+    """The bounds of each model, where anything is to be dropped."""
+    if "rank" not in found:
+        return [Mask()] * len(density)
+    return [Mask(ranks=(inner, outer)) for inner, outer in bounds(found, stretch)]

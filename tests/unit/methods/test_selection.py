@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from suture import kernels
 from suture.methods.derived import conclusions
+from suture.methods.masks import stretch_of
 from suture.methods.registry import get_method
 from suture.methods.selection import BEYOND, Found, bounds, selection
 from suture.methods.shapes import Blocks, ElementwiseMethod
@@ -42,7 +43,7 @@ def kept(x: NDArray[np.float32], counts: list[int]) -> tuple[list[NDArray[np.boo
     for start in range(0, x.size, 2 * SEGMENT):
         part = blocks(start, 2 * SEGMENT)
         given_x, base = part.inputs[1], part.inputs[0]
-        [limits] = bounds(STEPS, part, [(given_x, base)], found)
+        [limits] = bounds(found, stretch_of(STEPS, part, [(given_x, base)]))
         for mask, (bits, cut) in zip(inside, limits, strict=True):
             words = np.abs(given_x).view(np.uint32)
             mask[start : start + given_x.size] = (words > bits) | ((words == bits) & (np.arange(words.size) < cut))
