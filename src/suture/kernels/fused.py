@@ -376,43 +376,31 @@ def round_tile(values: Floats, drawn: Bits, stochastic: bool, out: Bits, back: F
 
 @compiled
 def _measure(values: Floats, general: Floats, clinical: Floats, back: Floats, sums: Sums) -> None:
-    products = np.zeros((3, TILE), np.float32)
+    products = np.zeros(3 * TILE, np.float32)
     for t in range(0, values.size, TILE):
         tile = slice(t, min(t + TILE, values.size))
         if t + TILE > values.size:
             products[:] = np.float32(0)
-        measure_part(values[tile], general[tile], clinical[tile], back[tile], products, 0)
+        measure_part(values[tile], general[tile], clinical[tile], back[tile], products)
         fold_products(products, sums)
 
 
 @compiled
-def measure_part(values: Floats, general: Floats, clinical: Floats, back: Floats, products: Floats, place: int) -> None:
-    """The products of the three sums of a tile (3, TILE), from its element `place` on."""
-    end = place + values.size
-    _squares(general, clinical, products[0, place:end])
-    _ways(values, general, general, clinical, products[1, place:end])
-    _ways(back, values, general, clinical, products[2, place:end])
-
-
-@compiled
-def _squares(general: Floats, clinical: Floats, out: Floats) -> None:
-    for i in range(out.size):
+def measure_part(values: Floats, general: Floats, clinical: Floats, back: Floats, products: Floats) -> None:
+    """Products of the three sums, each TILE after the one before: in one array, since the compiler makes vector loops
+    only where few arrays might overlap."""
+    for i in range(values.size):
         d = np.float32(clinical[i] - general[i])
-        out[i] = d * d
-
-
-@compiled
-def _ways(x: Floats, start: Floats, general: Floats, clinical: Floats, out: Floats) -> None:
-    """(x - start) d, one array a loop: the compiler makes vector loops only where few arrays might overlap."""
-    for i in range(out.size):
-        out[i] = np.float32(clinical[i] - general[i]) * np.float32(x[i] - start[i])
+        products[i] = d * d
+        products[i + TILE] = d * np.float32(values[i] - general[i])
+        products[i + 2 * TILE] = d * np.float32(back[i] - values[i])
 
 
 @compiled
 def fold_products(products: Floats, sums: Sums) -> None:
     """Add a tile of all three to `sums`."""
     for row in range(3):
-        sums[row] += folded(products[row])
+        sums[row] += folded(products[row * TILE : (row + 1) * TILE])
 
 
 @compiled

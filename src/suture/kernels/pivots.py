@@ -22,6 +22,9 @@ GRID = 13
 LISTED = 2048
 """Room for elements off the grid in the list of one segment and range."""
 
+_FEW = 4
+"""Grid points that are counted one by one, each in a vector loop: where many elements are equal, these are few."""
+
 _TILE = 1024
 _HALF_WORD, _MAGNITUDE, _OFF = np.uint32(16), np.uint32(0x7FFFFFFF), np.uint32((1 << GRID) - 1)
 _GRID = np.uint32(GRID)
@@ -56,12 +59,14 @@ def pivot_counts(raws: Sequence[Bits], first: Bits, entries: NDArray[np.int64]) 
     first: (models, ranges) uint32, where a range begins, on the grid. entries: how many grid points it has; 0 for none.
     """
     shape = (-(-raws[0].size // SEGMENT), *first.shape)
-    above, odd = np.zeros(shape, np.int32), np.zeros((*shape, 1 + LISTED), np.uint32)
+    above, odd = np.zeros(shape, np.int32), np.empty((*shape, 1 + LISTED), np.uint32)
     table = np.zeros((*shape, int(entries.max(initial=0))), np.int32)
+    odd[..., 0] = 0
     _count(tuple(raws), first, entries, above, table, odd)
     numbers = odd[..., 0]
-    there = np.arange(LISTED) < numbers[..., None]
-    listed = np.column_stack([*np.nonzero(there)[:-1], odd[..., 1:][there].view(np.int32)]).astype(np.int32)
+    there = np.arange(min(int(numbers.max(initial=0)), LISTED)) < numbers[..., None]
+    bits = odd[..., 1 : 1 + there.shape[-1]][there].view(np.int32)
+    listed = np.column_stack([*np.nonzero(there)[:-1], bits]).astype(np.int32)
     return Counted(above, table, listed, bool((numbers > LISTED).any()))
 
 
@@ -74,9 +79,7 @@ def _bits(x: Bits, base: Bits, out: Bits) -> None:
 
 
 @compiled
-def _count(
-    raws: Any, first: Bits, entries: NDArray[np.int64], above: Counts, table: Counts, listed: NDArray[np.uint32]
-) -> None:
+def _count(raws: Any, first: Bits, entries: NDArray[np.int64], above: Counts, table: Counts, odd: Bits) -> None:
     bits, inside = np.zeros(_TILE, np.uint32), np.zeros(_TILE, np.uint8)
     for t in range(0, raws[0].size, _TILE):
         end, segment = min(t + _TILE, raws[0].size), t // SEGMENT
@@ -90,10 +93,15 @@ def _count(
                     continue
                 low = first[model - 1, which]
                 above[segment, model - 1, which] += _beyond(bits[: end - t], low + width)
-                _mark(bits[: end - t], low, width, inside)
+                row = table[segment, model - 1, which]
+                few = entries[model - 1, which] <= _FEW
+                if few:
+                    for entry in range(entries[model - 1, which]):
+                        row[entry] += _equal(bits[: end - t], low + np.uint32(entry << GRID))
+                _mark(bits[: end - t], low, width, _OFF if few else np.uint32(0), inside)
                 for i in range(end - t, _TILE):
                     inside[i] = 0
-                _gather(bits, inside, low, table[segment, model - 1, which], listed[segment, model - 1, which])
+                _gather(bits, inside, low, row, odd[segment, model - 1, which])
 
 
 @compiled
@@ -105,13 +113,23 @@ def _beyond(bits: Bits, top: np.uint32) -> np.int32:
 
 
 @compiled
-def _mark(bits: Bits, low: np.uint32, width: np.uint32, inside: Bits) -> None:
+def _equal(bits: Bits, wanted: np.uint32) -> np.int32:
+    count = np.int32(0)
     for i in range(bits.size):
-        inside[i] = np.uint8(np.uint32(bits[i] - low) < width)
+        count += np.int32(bits[i] == wanted)
+    return count
 
 
 @compiled
-def _gather(bits: Bits, inside: Bits, low: np.uint32, table: Counts, listed: NDArray[np.uint32]) -> None:
+def _mark(bits: Bits, low: np.uint32, width: np.uint32, off: np.uint32, inside: Bits) -> None:
+    """What lies inside the range; with `off` only what also lies off the grid."""
+    for i in range(bits.size):
+        offset = np.uint32(bits[i] - low)
+        inside[i] = np.uint8((offset < width) & ((off == np.uint32(0)) | (offset & off != np.uint32(0))))
+
+
+@compiled
+def _gather(bits: Bits, inside: Bits, low: np.uint32, table: Counts, odd: Bits) -> None:
     """Few are inside: eight at a time are passed over."""
     eights = inside.view(np.uint64)
     for eight in range(eights.size):
@@ -123,6 +141,6 @@ def _gather(bits: Bits, inside: Bits, low: np.uint32, table: Counts, listed: NDA
                 if offset & _OFF == 0:
                     table[offset >> _GRID] += 1
                 else:
-                    listed[0] += np.uint32(1)
-                    if listed[0] <= LISTED:
-                        listed[listed[0]] = bits[i]
+                    odd[0] += np.uint32(1)
+                    if odd[0] <= LISTED:
+                        odd[odd[0]] = bits[i]

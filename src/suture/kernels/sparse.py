@@ -146,7 +146,7 @@ def _sum(
     inputs = len(raws)
     wide, kept = np.empty((inputs, CHUNK), np.float32), np.empty((inputs - 1, CHUNK), np.float32)
     values, back = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
-    products = np.zeros((3, TILE), np.float32)
+    products = np.zeros(3 * TILE, np.float32)
     drawn, words = np.zeros(TILE // 4, np.uint64), np.empty(CHUNK // 2 + 1, np.uint64)
     halves = drawn.view(np.uint16)
     general, clinical = roles
@@ -157,7 +157,8 @@ def _sum(
             products[:] = np.float32(0)
         for first in range(t, min(t + TILE, out.size), CHUNK):
             size = min(CHUNK, out.size - first)
-            if _load(raws, first, size, wide):
+            _load(raws, first, size, wide)
+            if _hidden(raws, roles, first, size):
                 sums[0] = np.nan
             _keep(wide, size, masks, start, first, words, kept)
             if elect:
@@ -167,18 +168,23 @@ def _sum(
             place = first - t
             round_tile(values[:size], halves[place : place + size], stochastic, out[first : first + size], back[:size])
             ends = wide[general, :size], wide[clinical, :size]
-            measure_part(values[:size], ends[0], ends[1], back[:size], products, place)
+            measure_part(values[:size], ends[0], ends[1], back[:size], products[place:])
         fold_products(products, sums)
 
 
 @compiled
-def _load(raws: Any, first: int, size: int, wide: Floats) -> bool:
-    """Widen a chunk of every input; whether an element is not finite."""
+def _load(raws: Any, first: int, size: int, wide: Floats) -> None:
+    for model in range(len(raws)):
+        _widen(raws[model][first : first + size], wide[model, :size].view(np.uint32))
+
+
+@compiled
+def _hidden(raws: Any, roles: tuple[int, int], first: int, size: int) -> bool:
+    """Whether an element is not finite where it would not show in the sums."""
     top = np.uint16(0)
     for model in range(len(raws)):
-        part = raws[model][first : first + size]
-        _widen(part, wide[model, :size].view(np.uint32))
-        top = max(top, _largest(part))
+        if model != roles[0] and model != roles[1]:
+            top = max(top, _largest(raws[model][first : first + size]))
     return bool(top >= _INFINITY)
 
 

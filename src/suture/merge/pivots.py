@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from suture.kernels.pivots import GRID, Counted, magnitudes
 from suture.methods.selection import BEYOND, Found
 
-CHUNKS, CHUNK = 256, 512
+CHUNKS, CHUNK = 128, 1024
 """A sample: that many stretches of as many elements, evenly spread over the tensor."""
 
 SAMPLED_FROM = 1 << 21
