@@ -11,6 +11,9 @@ without fused multiply-add, so the bits do not depend on the processor, on block
     select       exact selection by magnitude
     ranks        ranks in rows
     random       keyed masks
+    thin_by_rank  the same with probabilities by rank
+    sparse       masked task vectors from stored bits: mask, sum or elect, round, store and measure
+    pivots       selection by magnitude in one pass around a sampled pivot
     elect        sign election
     conflict     how often task vectors differ in sign
     active       which models differ from the base at all
@@ -23,7 +26,7 @@ from suture.kernels.elect import elected, empty_rows
 from suture.kernels.elementwise import empty_like, importances, l1_distances, nearswap, variances
 from suture.kernels.fused import finish
 from suture.kernels.groups import gram_groups, weighted_groups
-from suture.kernels.random import thinned, thinned_by_rank
+from suture.kernels.random import thinned
 from suture.kernels.select import (
     coarse_counts,
     equal_count,
@@ -35,6 +38,7 @@ from suture.kernels.select import (
 )
 from suture.kernels.span import gram_segment, weighted_sum
 from suture.kernels.stored import count_nonfinite, count_vanished, narrow, widen
+from suture.kernels.thin_by_rank import thinned_by_rank
 from suture.numerics.anchor import SEGMENT
 from suture.numerics.keys import random_key
 

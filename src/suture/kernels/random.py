@@ -1,4 +1,4 @@
-"""Keyed masks: what a draw keeps, with one probability for all or one that rises with the rank in the row.
+"""Keyed masks: what a draw keeps.
 
 Draw i of a key is the low half of splitmix64(key, i // 2) for even i, the high half for odd i: 32 bits. An element is
 kept where its draw lies below probability * 2**32.
@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suture.kernels.compile import Bits, Floats, compiled
-from suture.kernels.ranks import row_ranks
-from suture.kernels.span import with_term
 from suture.kernels.stored import draw
 from suture.numerics.keys import keep_threshold
-from suture.numerics.ranks import rank_probabilities
 
 _LOW = np.uint64(0xFFFFFFFF)
 _CHUNK = 1024
@@ -53,66 +50,3 @@ def choose(values: Floats, base: Floats, halves: Bits, threshold: np.uint32, out
     for i in range(out.size):
         value, other = values[i], base[i]
         out[i] = value if halves[i] < threshold else other
-
-
-def thinned_by_rank(
-    values: Floats,
-    base: Floats,
-    key: np.uint64,
-    start: int,
-    columns: int,
-    density: float,
-    epsilon: float,
-    divided: bool,
-    out: Floats,
-) -> None:
-    """`values` where a draw keeps the element, `base` elsewhere; the blocks hold whole rows of `columns`.
-
-    The probability rises with the rank of |values - base| in the row, evenly from density - epsilon (the least) to
-    density + epsilon, clipped to [0, 1]; it is `density` in a row of one. divided: differences kept are divided by
-    their probability.
-    """
-    if columns == 0:
-        return
-    probability = rank_probabilities(columns, density, epsilon)
-    ranks = row_ranks(values, base, columns)
-    if divided:
-        with np.errstate(divide="ignore"):
-            values = _scaled(values, base, ranks, (1.0 / probability).astype(np.float32))
-    _thin_by_rank(values, base, key, start, ranks, (probability * 2.0**32).astype(np.uint64), out)
-
-
-@compiled
-def _scaled(values: Floats, base: Floats, ranks: Bits, factors: Floats) -> Floats:
-    out = np.empty_like(values)
-    for i in range(out.size):
-        factor = factors[ranks[i]]
-        scaled = with_term(base[i], factor * (values[i] - base[i]))
-        out[i] = values[i] if factor == np.float32(1) else scaled
-    return out
-
-
-@compiled
-def _thin_by_rank(
-    values: Floats,
-    base: Floats,
-    key: np.uint64,
-    start: int,
-    ranks: Bits,
-    thresholds: NDArray[np.uint64],
-    out: Floats,
-) -> None:
-    words = np.empty(_CHUNK // 2 + 1, np.uint64)
-    for first in range(0, out.size, _CHUNK):
-        end = min(first + _CHUNK, out.size)
-        halves = drawn_halves(key, start + first, end - first, words)
-        _choose_by_rank(values[first:end], base[first:end], halves, ranks[first:end], thresholds, out[first:end])
-
-
-@compiled
-def _choose_by_rank(
-    values: Floats, base: Floats, halves: Bits, ranks: Bits, thresholds: NDArray[np.uint64], out: Floats
-) -> None:
-    for i in range(out.size):
-        value, other = values[i], base[i]
-        out[i] = value if np.uint64(halves[i]) < thresholds[ranks[i]] else other
