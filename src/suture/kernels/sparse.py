@@ -20,7 +20,7 @@ from suture.kernels.fused import draw_tile, fold_products, measure_part, round_t
 from suture.kernels.random import choose, drawn_halves
 from suture.kernels.select import keep_between
 from suture.kernels.span import added, with_term
-from suture.numerics.anchor import anchored
+from suture.numerics.anchor import SEGMENT, anchored
 from suture.numerics.keys import keep_threshold
 
 CHUNK = 512
@@ -123,8 +123,13 @@ def sparse_sum(
 
 
 def sparse_norms(raws: Sequence[Bits], masks: Masks, start: int) -> Sums:
-    """(2, models): L1 norms of the task vectors of one segment, whole and as kept: the bits of l1_distances."""
-    return _norms(tuple(raws), (masks.limits, masks.trimmed, masks.keys, masks.thresholds), np.uint64(start))
+    """(segments, 2, models): L1 norms of the task vectors in each segment, whole and as kept: the bits of l1_distances.
+
+    raws: stored bfloat16 of whole segments, the base first. start: index of the first element in its tensor.
+    """
+    norms = np.empty((-(-raws[0].size // SEGMENT), 2, len(raws) - 1))
+    _norms(tuple(raws), (masks.limits, masks.trimmed, masks.keys, masks.thresholds), np.uint64(start), norms)
+    return norms
 
 
 @compiled
@@ -257,21 +262,21 @@ def _weigh(
 
 
 @compiled
-def _norms(raws: Any, masks: Any, start: np.uint64) -> Sums:
+def _norms(raws: Any, masks: Any, start: np.uint64, norms: Sums) -> None:
     inputs, elements = len(raws), raws[0].size
     wide, kept = np.empty((inputs, CHUNK), np.float32), np.empty((inputs - 1, CHUNK), np.float32)
     words = np.empty(CHUNK // 2 + 1, np.uint64)
-    whole, left = np.zeros((inputs, LANES)), np.zeros((inputs, LANES))
-    for first in range(0, elements, CHUNK):
-        size = min(CHUNK, elements - first)
-        _load(raws, first, size, wide)
-        _keep(wide, size, masks, start, first, words, kept)
+    for segment in range(norms.shape[0]):
+        whole, left = np.zeros((inputs, LANES)), np.zeros((inputs, LANES))
+        end = min((segment + 1) * SEGMENT, elements)
+        for first in range(segment * SEGMENT, end, CHUNK):
+            size = min(CHUNK, end - first)
+            _load(raws, first, size, wide)
+            _keep(wide, size, masks, start, first, words, kept)
+            for model in range(1, inputs):
+                _add_norms(wide[model, :size], kept[model - 1, :size], wide[0, :size], whole[model], left[model])
         for model in range(1, inputs):
-            _add_norms(wide[model, :size], kept[model - 1, :size], wide[0, :size], whole[model], left[model])
-    norms = np.empty((2, inputs - 1))
-    for model in range(1, inputs):
-        norms[:, model - 1] = added((whole[model], left[model]))
-    return norms
+            norms[segment, :, model - 1] = added((whole[model], left[model]))
 
 
 @compiled

@@ -323,7 +323,8 @@ class Evaluation:
         """The pass that measures `measured`, after which all of `wave` conclude."""
 
         steps, counts = self.backend.steps, tuple(reduction.by == "count" for reduction in measured)
-        stride = segment * COUNTED if any(counts) else segment
+        raw = self._raw_norms if self._sparse() is not None and all(r.norms for r in measured) else None
+        stride = segment * COUNTED if any(counts) or raw else segment
 
         def measure(blocks: Blocks) -> list[list[Part]]:
             pieces = [blocks] if len(blocks.inputs[0]) <= segment else list(_pieces(blocks, segment))
@@ -331,8 +332,6 @@ class Evaluation:
                 [r.measure(steps, part, self._found, **arguments) for part in ([blocks] if counted else pieces)]
                 for r, counted in zip(measured, counts, strict=True)
             ]
-
-        raw = self._raw_norms if self._sparse() is not None and all(r.norms for r in measured) else None
 
         def settle(parts: list[list[Part]]) -> None:
             named = {reduction.name: part for reduction, part in zip(measured, parts, strict=True)}
@@ -389,7 +388,7 @@ class Evaluation:
         return [samples]
 
     def _raw_norms(self, raws: Sequence[NDArray[Any]], start: int) -> list[list[Part]]:
-        return [[sparse.sparse_norms(raws, self.masks(raws, start), start)]]
+        return [list(sparse.sparse_norms(raws, self.masks(raws, start), start))]
 
     def masks(self, raws: Sequence[NDArray[Any]], start: int) -> sparse.Masks:
         """What the method keeps of stored bits that begin at element `start`; all passes before must be made."""

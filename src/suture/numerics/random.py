@@ -57,7 +57,7 @@ def thinned_by_rank(
     """`values` where a draw of a probability that rises with the rank in the row keeps the element, else `base`."""
     if columns == 0:
         return
-    probability = torch.from_numpy(rank_probabilities(columns, density, epsilon)).to(values.device)
+    probability = torch.tensor(rank_probabilities(columns, density, epsilon)).to(values.device)
     ranks = row_ranks(values, base, columns)
     dropped = _halves(key, start, values) >= (probability * 2.0**32).long()[ranks]
     if divided:

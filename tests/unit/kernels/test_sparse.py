@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from suture import kernels
 from suture.kernels import sparse
 from suture.methods.task_arithmetic import over_base
+from suture.numerics.anchor import SEGMENT
 from suture.numerics.keys import random_key
 
 SIZE = 2 * 2048 + 512 + 77
@@ -103,7 +104,7 @@ def test_norms_have_the_bits_of_the_single_steps(kind: str) -> None:
     rows = kept(masks, wide)
     expected = [kernels.l1_distances(x, row, wide[0]) for x, row in zip(wide[1:], rows, strict=True)]
     found = sparse.sparse_norms(raws, sparse.as_masks(masks, SIZE), START)
-    assert found.T.tolist() == [list(pair) for pair in expected]
+    assert found[0].T.tolist() == [list(pair) for pair in expected]
 
 
 @pytest.mark.parametrize("model", [0, 1, 2, 3])
@@ -119,3 +120,16 @@ def test_a_value_that_is_not_finite_makes_a_sum_that_is_not_wherever_it_stands(m
         rounding="nearest", key=np.uint64(0), start=0, out=np.empty(SIZE, np.uint16), sums=sums,
     )  # fmt: skip
     assert not np.isfinite(sums).all()
+
+
+def test_norms_of_several_segments_are_those_of_each() -> None:
+    generator = np.random.default_rng(0)
+    elements = 2 * SEGMENT + 300
+    raws = [generator.integers(0x3E00, 0x3F00, elements).astype(np.uint16) for _ in range(2)]
+    masks = [(None, (KEYS[0], 0.4))]
+    together = sparse.sparse_norms(raws, sparse.as_masks(masks, elements), 7 * SEGMENT)
+    for segment in range(3):
+        part = [raw[segment * SEGMENT : (segment + 1) * SEGMENT] for raw in raws]
+        start = (7 + segment) * SEGMENT
+        alone = sparse.sparse_norms(part, sparse.as_masks(masks, part[0].size), start)
+        assert together[segment].tolist() == alone[0].tolist()
