@@ -83,6 +83,7 @@ def evaluate(
         )
     place = results / digest[:12]
     _print(model, place, [load.task.name for load in work], floors)
+    _say_repaired(place, [load.task.name for load in work])
     if any(load.task.kind == "canary" for load in work):
         _say_bound(place)
     if backend is Backend.openai and about is not None:
@@ -106,6 +107,19 @@ def _say_bound(place: Path) -> None:
     if not hits:
         text += f"; the true rate is below {100 * rule_of_three(len(rows)):.1f} % with 95 % confidence (rule of three)"
     console().print(text, highlight=False, markup=False)
+
+
+def _say_repaired(place: Path, tasks: Sequence[str]) -> None:
+    """Say of each task that was judged as published and repaired where the two differ."""
+    from suture.cli.console import console
+    from suture.evaluate.items import read_rows
+    from suture.evaluate.repaired import difference
+    from suture.report.labels import repair_line
+
+    for name in tasks:
+        found = difference(read_rows(place / name))
+        if found is not None:
+            console().print(repair_line(name, found), highlight=False, markup=False)
 
 
 def _say_missing(missing: Mapping[str, Sequence[Problem]]) -> None:

@@ -11,6 +11,7 @@ signatures.py    how scores came to be; refuses different settings of one metric
 axes.py          score_floors, make_axis: floors and headroom
 contrasts.py     contrast_tables, judge, recover: one model against its parents on one metric
 requests.py      check_request: parents, margins and primary metrics that results answer to
+repairs.py       repair_notes: what the repair of IFEval's verdicts changes
 compare.py       compare(results, against=, floors=, margins=, primary=) -> Comparison: the entry point
 replicate.py     contrast_replicates: the A/A row
 pareto.py        front: the models that no other one beats on two measures

@@ -19,7 +19,7 @@ from typing import Any
 import suture
 from suture.checkpoint.digest import tokenizer_digest
 from suture.checkpoint.load import load_model, load_tokenizer
-from suture.evaluate import drift, harness, ifeval, textscores, verifiable
+from suture.evaluate import drift, harness, ifeval, repaired, textscores, verifiable
 from suture.evaluate.backend import Answerer
 from suture.evaluate.engine import Engine, apply_chat
 from suture.evaluate.harness_tasks import protocol_digest
@@ -97,13 +97,15 @@ def _keep(name: str, job: Job, folder: Path, key: Mapping[str, Any], reuse: bool
                 advance(job.sizes[number])
             rows += kept
     finished = job.finish(rows)
-    meta = {
+    meta: dict[str, Any] = {
         "key": dict(key),
         "items": len(finished),
         "resumed": resumed,
         "seconds": time.perf_counter() - began,
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
+    if changed := repaired.difference(finished):
+        meta["published and repaired"] = repaired.as_meta(changed)
     write_rows(folder, finished, meta)
     parts.remove()
 
@@ -115,8 +117,10 @@ def signatures(load: Workload) -> dict[str, str]:
     if load.task.kind == "harness":
         return harness.signatures(load.task)
     if load.task.kind == "ifeval":
-        verifiers = verifiable.signature() if load.task.name == "ifbench" else ifeval.signature()
-        return {**dict.fromkeys(load.task.metrics, verifiers), **textscores.signatures(PROMPT_SIDE_EFFECTS)}
+        metrics = load.task.metrics
+        ours = load.task.name == "ifbench"
+        judged = dict.fromkeys(metrics, verifiable.signature()) if ours else ifeval.signatures(metrics)
+        return {**judged, **textscores.signatures(PROMPT_SIDE_EFFECTS)}
     return dict.fromkeys(load.task.metrics, f"suture {suture.__version__}, {load.task.kind}")
 
 

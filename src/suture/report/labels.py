@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from suture.compare.verdicts import Interval
+from suture.evaluate.repaired import SUFFIX, Difference, is_repaired
 
 MISSING = "–"
 NARROW = "\u202f"  # narrow no-break space: keeps an interval on one line
@@ -112,8 +113,16 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
+def is_quality(metric: str) -> bool:
+    """Return whether `metric` may be an axis: no side effect, no distance, no second reading of another metric."""
+    return metric not in SIDE_EFFECTS and not metric.startswith("kl_to_") and not is_repaired(metric)
+
+
 def metric_style(metric: str) -> Metric:
     """Return how `metric` is shown; an unknown one is shown as it is, three decimals."""
+    if is_repaired(metric):
+        shown = METRICS[metric.removesuffix(SUFFIX)]
+        return Metric(f"{shown.name}, repaired", shown.unit, shown.scale, shown.decimals)
     if metric.startswith("kl_to_"):
         return Metric(f"KL to {metric.removeprefix('kl_to_')}", "nats a token", 1.0, 3)
     return METRICS.get(metric, Metric(metric.replace("_", " "), "", 1.0, 3))
@@ -205,3 +214,21 @@ def coefficient(value: float) -> str:
 def realised(value: float) -> str:
     """Write a realised coefficient: always three decimals, so that a shift shows."""
     return number(value, 3)
+
+
+def repair_line(task: str, found: Difference, *, names: int = 10) -> str:
+    """Return the sentence that says what the repair of IFEval's verdicts changes, the first `names` items by name."""
+    name = TASKS.get(task, task)
+    if not found.items:
+        text = f"{name}: published and repaired verdicts agree on all {found.n} prompts"
+    else:
+        listed = ", ".join(found.items[:names]) + (", …" if len(found.items) > names else "")
+        moved = ", ".join(
+            f"{metric_style(level).name} {value_text(level, value)} → {value_text(level, found.repaired[level])} %"
+            for level, value in found.published.items()
+            if value != found.repaired[level]
+        )
+        text = f"{name}: published and repaired verdicts differ on {len(found.items)} of {found.n} prompts ({listed})"
+        text += f": {moved}" if moved else ", with equal means"
+    drawn = f"; {found.drawn} of {found.instructions} instructions hang on a draw of the published code"
+    return f"{text}{drawn}." if found.drawn else f"{text}."

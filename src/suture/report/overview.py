@@ -7,6 +7,7 @@ from math import isfinite
 
 from suture.compare.axes import best_floors
 from suture.compare.verdicts import Contrast
+from suture.evaluate.repaired import SUFFIX, is_repaired
 from suture.report.bare import primary_of
 from suture.report.contrasts import count_text
 from suture.report.data import ReportData
@@ -36,18 +37,20 @@ def is_broad(data: ReportData) -> bool:
 def chosen_measures(data: ReportData) -> list[Key]:
     """Return (task, metric) of each task's primary metric and of those with a margin or declared primary, by axis.
 
-    The primary metric of a task that Suture does not know is its first one. Probes have none.
+    The primary metric of a task that Suture does not know is its first one. Probes have none. A chosen metric that was
+    also scored by IFEval's repaired verdicts is followed by that score.
     """
     metrics: dict[str, list[str]] = {}
     for score in data.comparison.scores:
         if data.task_axes.get(score.task) != "probe" and score.metric not in metrics.setdefault(score.task, []):
             metrics[score.task].append(score.metric)
-    stated = {*data.comparison.primary, *((margin.task, margin.metric) for margin in data.comparison.margins)}
+    chosen = {*data.comparison.primary, *((margin.task, margin.metric) for margin in data.comparison.margins)}
+    chosen |= {(task, primary_of(task) if primary_of(task) in found else found[0]) for task, found in metrics.items()}
     keys = [
         (task, metric)
         for task, found in metrics.items()
         for metric in found
-        if (task, metric) in stated or metric == (primary_of(task) if primary_of(task) in found else found[0])
+        if (task, metric) in chosen or (is_repaired(metric) and (task, metric.removesuffix(SUFFIX)) in chosen)
     ]
     order = [*AXES]
     axes = {task: data.task_axes.get(task, "") for task in metrics}

@@ -8,7 +8,7 @@ from math import nan
 from suture.compare.axes import orientation
 from suture.compare.pareto import front
 from suture.report.data import ReportData
-from suture.report.labels import SIDE_EFFECTS, measure
+from suture.report.labels import is_quality, measure
 
 Key = tuple[str, str]
 
@@ -16,11 +16,7 @@ Key = tuple[str, str]
 def plane_keys(data: ReportData) -> tuple[Key, ...]:
     """Return the (task, metric) pairs that may span the plane: measures of quality, no side effect, no drift."""
     known = dict.fromkeys((score.task, score.metric) for score in data.comparison.scores)
-    return tuple(
-        key
-        for key in known
-        if key[1] not in SIDE_EFFECTS and not key[1].startswith("kl_to_") and data.task_axes.get(key[0]) != "probe"
-    )
+    return tuple(key for key in known if is_quality(key[1]) and data.task_axes.get(key[0]) != "probe")
 
 
 def front_of(data: ReportData, x: Key, y: Key) -> tuple[str, ...]:

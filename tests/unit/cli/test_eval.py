@@ -186,3 +186,24 @@ def test_two_models_on_a_suite_can_be_compared(
     text = " ".join(capsys.readouterr().out.split())
     assert "refusals" in text
     assert "facts left out" in text or "made-up facts" in text
+
+
+def test_ifeval_says_whether_published_and_repaired_verdicts_part(
+    capsys: pytest.CaptureFixture[str], models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from suture.evaluate.engine import Engine, Generation
+
+    asked = {"instruction_id_list": ["change_case:english_lowercase"], "kwargs": [{}]}
+    rows = [{"key": key, "prompt": SECRET, **asked} for key in ("17", "18")]
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("\n".join(map(json.dumps, rows)))
+    answers = [Generation(text, 1, "stop", 0.0) for text in ("mild distress.", "")]
+    monkeypatch.setattr(Engine, "generate", lambda *_, **__: answers)
+    code, shown = call(capsys, models[0], "--task", f"ifeval={prompts}", "--out", tmp_path / "out")
+    assert code == 0
+    assert "prompts passed, strict, repaired on IFEval" in shown
+    assert "verdicts differ on 1 of 2 prompts (17): prompts passed, strict 50.0 → 0.0 %" in shown
+    (kept,) = (path for path in (tmp_path / "out").glob("*/ifeval/meta.json") if "floor-" not in str(path))
+    meta = json.loads(kept.read_text())
+    assert meta["published and repaired"]["items"] == ["17"]
+    assert meta["key"]["signatures"]["prompt_level_strict_repaired"].endswith("nothing drawn")
