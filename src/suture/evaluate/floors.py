@@ -22,6 +22,7 @@ import suture
 from suture.data.records import Choice, ContrastPair, Record, digest_items
 from suture.evaluate import generation, harness, ifeval, memorisation, verifiable
 from suture.evaluate.engine import Generation
+from suture.evaluate.further import Further, add_scores, is_written
 from suture.evaluate.items import ItemRow, read_meta, write_rows
 from suture.evaluate.metrics import facts
 from suture.evaluate.run import signatures
@@ -32,11 +33,17 @@ Rows = Callable[[], list[ItemRow]]
 
 
 def evaluate_floors(
-    workload: Workload, train: Sequence[Record], results: Path, *, limit: int | None = None
+    workload: Workload,
+    train: Sequence[Record],
+    results: Path,
+    *,
+    limit: int | None = None,
+    further: Further | None = None,
 ) -> dict[str, Path]:
     """Return floor label -> folder of rows, results/floor-<label>/<task>, for the floors that the task has.
 
-    train: training records, needed by generation tasks only. The rows' model_digest is "floor:<label>".
+    train: training records, needed by generation tasks only. further is scored on written answers beside the task's
+    own metrics. The rows' model_digest is "floor:<label>".
     """
     folders: dict[str, Path] = {}
     for label, make in _floors(workload, train, limit).items():
@@ -48,12 +55,15 @@ def evaluate_floors(
             "items": workload.digest(),
             "train": digest_items(train),
             "limit": limit,
+            "answers": "kept",
             "suture": suture.__version__,
         }
         if read_meta(folders[label]).get("key") != key:
             began = time.perf_counter()
             rows = make()
             write_rows(folders[label], rows, {"key": key, "items": len(rows), "seconds": time.perf_counter() - began})
+        if further is not None and is_written(workload):
+            add_scores(folders[label], workload.take(limit), further)
     return folders
 
 
@@ -98,7 +108,7 @@ def _judged(load: Workload, label: str, answer: Callable[[Record], str], limit: 
         if isinstance(item, Record):
             scores = harness.judge_text(asked, question, answer(item))
             where = (f"floor:{label}", load.task.name, item.id, item.encounter, question.prompt_digest)
-            rows.append(ItemRow(*where, scores=scores))
+            rows.append(ItemRow(*where, response=answer(item).strip(), scores=scores))
     return rows
 
 

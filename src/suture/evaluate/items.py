@@ -49,6 +49,16 @@ def write_rows(folder: Path, rows: Sequence[ItemRow], meta: Mapping[str, Any]) -
     make_private(folder)
     (folder / "meta.json").unlink(missing_ok=True)
     write_table(folder / "items.parquet", rows)
+    _write_meta(folder, meta)
+
+
+def extend_rows(folder: Path, rows: Sequence[ItemRow], meta: Mapping[str, Any]) -> None:
+    """Put rows with further scores in the place of a finished task's; killed in between, the task stays finished."""
+    write_table(folder / "items.parquet", rows)
+    _write_meta(folder, meta)
+
+
+def _write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
     text = json.dumps(dict(meta), indent=2, sort_keys=True)
     replace_private(folder / "meta.json", lambda path: path.write_text(text, encoding="utf-8"))
 

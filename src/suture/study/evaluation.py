@@ -88,13 +88,15 @@ def evaluate_tasks(
     below which the data sets lie. A task whose results are there under the same key is not run again. A model without a
     chat template is given plain text. Raises what is missing, and what `evaluate_model` raises.
     """
+    from suture.evaluate.further import plan_further
     from suture.evaluate.run import evaluate_model
 
     wanted = want([], tasks, Path(data) if data else None)
     folder = resolve_model(str(model))
     refuse_unready(wanted, folder, backend="hf", plain=True, strict=True)
     digest = weights_digest(folder)
-    evaluate_model(folder, wanted.work, results, digest=digest, batch_size=batch_size, limit=limit)
+    further = plan_further()
+    evaluate_model(folder, wanted.work, results, digest=digest, batch_size=batch_size, limit=limit, further=further)
     return results / digest[:12]
 
 
