@@ -59,7 +59,7 @@ def refuse_unready(wanted: Wanted, folder: Path, *, backend: str, plain: bool, s
     What suites lack is refused where nothing else is there to run, or with `strict`. With `plain` a model needs no chat
     template. MissingExtraError where only packages are missing, else BadInputError.
     """
-    from suture.evaluate.ready import check_packages, check_template
+    from suture.evaluate.ready import check_instructions, check_packages, check_template
 
     problems = list(wanted.refused)
     if strict or not wanted.work:
@@ -67,6 +67,8 @@ def refuse_unready(wanted: Wanted, folder: Path, *, backend: str, plain: bool, s
     packages = check_packages(wanted.work, backend)
     if find_spec("transformers") is not None:
         problems += check_template(folder, wanted.work, plain=plain)
+    if not packages:
+        problems += check_instructions(wanted.work)
     if problems:
         raise BadInputError(*dict.fromkeys(problems), *packages)
     if packages:
