@@ -2,6 +2,7 @@
 
 verdicts.py      the result as plain data, and comparison.json
 statistics.py    paired differences, intervals and p-values by item and cluster
+bounded.py       intervals of few clusters that stay within the bounds of a metric
 ratios.py        fieller, score_ratio: retention and recovered share with intervals
 guessing.py      above_chance: flips of multiple choice corrected for guessing
 multiplicity.py  holm, benjamini_hochberg, adjust: families of p-values
