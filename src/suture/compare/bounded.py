@@ -1,7 +1,7 @@
 """Intervals of means whose values have bounds, from few clusters: they stay within the bounds, by a score form.
 
 Student's t takes the standard error at the estimate, so that near a bound its interval leaves the range of the metric
-and misses the mean too often (with 5 clusters of which 80 % are 0, it covers 61 %; the score form 96 %). A score
+and misses the mean too often (of 5 clusters, 80 % of them 0, it covers 61 %; the score form 97 %). A score
 interval takes the error at the mean that is tested, with the variance in its shape there and in its size from the data:
 
 - values in [low, high]: Wilson's interval (1927) of the share that the mean is of the range, at the effective number
