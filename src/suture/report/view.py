@@ -101,12 +101,7 @@ def _metric(data: ReportData, task: str, metric: str) -> dict[str, Any]:
 
 def _axis(data: ReportData, index: int) -> dict[str, Any]:
     axis = data.comparison.axes[index]
-    return {
-        "axis": axis.axis,
-        "key": _key(axis.task, axis.metric),
-        "floor": axis.floor,
-        "floorValue": _null(axis.floor_value),
-    }
+    return {"axis": axis.axis, "key": _key(axis.task, axis.metric)}
 
 
 def _score(score: Score) -> dict[str, Any]:
