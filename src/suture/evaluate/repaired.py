@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from suture.evaluate.items import ItemRow
@@ -27,7 +27,9 @@ class Difference:
 
     published and repaired map each level's metric to its mean over `n` items, in [0, 1]; items names those of which
     any level differs. instructions counts the verdicts behind them, drawn those of which a draw may change the
-    published one; both are 0 where the rows hold no verdicts.
+    published one; both are 0 where the rows hold no verdicts. accuracy maps inst_level_strict, inst_level_loose and
+    their repaired twins to the share of all instructions that pass, in [0, 1]: the field's instruction-level accuracy,
+    which weighs a prompt by its instructions where the mean over items does not.
     """
 
     n: int
@@ -36,6 +38,7 @@ class Difference:
     items: tuple[str, ...]
     instructions: int = 0
     drawn: int = 0
+    accuracy: Mapping[str, float] = field(default_factory=dict)
 
 
 def twin(metric: str) -> str:
@@ -85,13 +88,24 @@ def difference(rows: Iterable[ItemRow]) -> Difference | None:
         ),
         instructions=len(found),
         drawn=sum(bool(one.get("drawn")) for one in found),
+        accuracy={
+            f"inst_level_{kind}": sum(bool(one[kind]) for one in found) / len(found)
+            for kind in ("strict", "loose", f"strict{SUFFIX}", f"loose{SUFFIX}")
+            if found
+        },
     )
 
 
 def as_meta(found: Difference) -> dict[str, Any]:
     """Return the difference as meta.json keeps it."""
     both = {name: {"published": found.published[name], "repaired": found.repaired[name]} for name in LEVELS}
-    return {"scores": both, "items": list(found.items), "instructions": found.instructions, "drawn": found.drawn}
+    return {
+        "scores": both,
+        "items": list(found.items),
+        "instructions": found.instructions,
+        "drawn": found.drawn,
+        "share of all instructions": dict(found.accuracy),
+    }
 
 
 def _as_object(verdict: Verdict, *, both: bool) -> dict[str, Any]:

@@ -224,6 +224,9 @@ def realised(value: float) -> str:
     return number(value, 3)
 
 
+_OF_INSTRUCTIONS = {"strict": "inst_level_strict", "loose": "inst_level_loose"}
+
+
 def repair_line(task: str, found: Difference, *, names: int = 10) -> str:
     """Return the sentence that says what the repair of IFEval's verdicts changes, the first `names` items by name."""
     name = TASKS.get(task, task)
@@ -238,5 +241,9 @@ def repair_line(task: str, found: Difference, *, names: int = 10) -> str:
         )
         text = f"{name}: published and repaired verdicts differ on {len(found.items)} of {found.n} prompts ({listed})"
         text += f": {moved}" if moved else ", with equal means"
-    drawn = f"; {found.drawn} of {found.instructions} instructions hang on a draw of the published code"
-    return f"{text}{drawn}." if found.drawn else f"{text}."
+    if found.drawn:
+        text += f"; {found.drawn} of {found.instructions} instructions hang on a draw of the published code"
+    if found.accuracy:
+        shares = [f"{kind} {value_text(name, found.accuracy[name])} %" for kind, name in _OF_INSTRUCTIONS.items()]
+        text += f". Of all {found.instructions} instructions, as its authors count: {', '.join(shares)}"
+    return f"{text}."

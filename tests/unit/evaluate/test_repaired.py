@@ -55,6 +55,8 @@ def test_the_difference_names_the_items_and_both_means() -> None:
     assert (found.n, found.items, found.instructions, found.drawn) == (2, ("short",), 4, 1)
     assert found.published["prompt_level_strict"] == 0.5
     assert found.repaired["prompt_level_strict"] == 0.0
+    assert found.accuracy["inst_level_strict"] == 0.75  # three of the four instructions
+    assert found.accuracy["inst_level_strict_repaired"] == 0.5
     meta = repaired.as_meta(found)
     assert meta["items"] == ["short"]
     assert meta["scores"]["inst_level_strict"] == {"published": 0.75, "repaired": 0.5}
@@ -98,3 +100,14 @@ def test_levels_by_hand(part: str) -> None:
     yes, no = Judged(True, True, True, True), Judged(False, False, False, False)
     found = repaired.levels([Verdict("a", yes, yes), Verdict("b", no, no)], "published")
     assert (found[f"prompt_level_{part}"], found[f"inst_level_{part}"]) == (0.0, 0.5)
+
+
+def test_instruction_level_accuracy_weighs_a_prompt_by_its_instructions() -> None:
+    items = [Instructions("a", "p", COMMA, ({},)), Instructions("b", "p", COMMA * 3, ({}, {}, {}))]
+    given = [Generation(text, 1, "stop", 0.0) for text in ("no comma", "a, comma")]
+    rows = ifeval.judge_items(items, ifeval_rules.verifiers(), get_task("ifeval"), "d", given)
+    found = repaired.difference(rows)
+    assert found is not None
+    assert found.published["inst_level_strict"] == 0.5
+    assert found.accuracy["inst_level_strict"] == 0.25
+    assert repaired.as_meta(found)["share of all instructions"]["inst_level_loose_repaired"] == 0.25

@@ -93,3 +93,11 @@ def test_the_line_on_repaired_verdicts_names_numbers_and_items() -> None:
     )
     even = Difference(30, published, published, tuple(map(str, range(12))), 0, 0)
     assert repair_line("ifeval", even).endswith("12 of 30 prompts (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …), with equal means.")
+
+
+def test_the_authors_instruction_level_accuracy_is_said_beside_it() -> None:
+    accuracy = {"inst_level_strict": 0.25, "inst_level_loose": 0.5}
+    found = Difference(2, dict.fromkeys(LEVELS, 0.5), dict.fromkeys(LEVELS, 0.5), (), 4, 0, accuracy)
+    assert repair_line("ifeval", found).endswith(
+        "agree on all 2 prompts. Of all 4 instructions, as its authors count: strict 25.0 %, loose 50.0 %."
+    )
