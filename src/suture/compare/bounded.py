@@ -7,7 +7,8 @@ interval takes the error at the mean that is tested, with the variance in its sh
 - values in [low, high]: Wilson's interval (1927) of the share that the mean is of the range, at the effective number
   of items share (1 - share) / error^2 with Student's quantile (Korn and Graubard 1998; Franco, Little, Louis and Slud
   2019 for clustered shares). Constant values tell no error: then each cluster counts as one item;
-- values in [low, infinity): variance in proportion to the distance from `low`, as of counts with overdispersion.
+- values in [low, infinity): variance in proportion to the distance from `low`, as of counts with overdispersion; where
+  all are `low`, as of counts without (Poisson, one a cluster): no error seen is no proof that none is made.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def wilson_bounds(share: float, n: float, quantile: float) -> Range:
 def score_bounds(mean: float, error: float, clusters: int, bounds: Range, quantile: float) -> Range | None:
     """Return the bounds of a mean in `bounds`, error its standard error; None where the data tell none.
 
-    That is so for values without an upper bound that do not vary, and for values without bounds.
+    That is so for values without an upper bound that do not vary and lie above `low`, and for values without bounds.
     """
     low, high = bounds
     if not math.isfinite(low):
@@ -65,7 +66,9 @@ def score_bounds(mean: float, error: float, clusters: int, bounds: Range, quanti
         n = share * (1 - share) * (width / error) ** 2 if error > 0 else clusters
         below, above = wilson_bounds(share, n or clusters, quantile)
         return low + width * below, low + width * above
-    if error == 0 or mean <= low:
+    if mean <= low:
+        return low, low + quantile**2 / clusters
+    if error == 0:
         return None
     half = (quantile * error) ** 2 / (2 * (mean - low))  # (mean - m)^2 = 2 half (m - low) solved for m
     spread = math.sqrt(2 * half * (mean - low) + half**2)

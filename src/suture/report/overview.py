@@ -26,6 +26,8 @@ from suture.report.tables import described_cell
 
 MANY = 4  # tasks beyond which tables of every metric no longer fit a reader's screen, or patience
 
+FACTS = ("fact_recall", "fact_omission", "fact_fabrication")
+
 Key = tuple[str, str]
 
 
@@ -37,8 +39,9 @@ def is_broad(data: ReportData) -> bool:
 def chosen_measures(data: ReportData) -> list[Key]:
     """Return (task, metric) of each task's primary metric and of those with a margin or declared primary, by axis.
 
-    The primary metric of a task that Suture does not know is its first one. Probes have none. A chosen metric that was
-    also scored by IFEval's repaired verdicts is followed by that score.
+    The primary metric of a task that Suture does not know is its first one. Probes have none. Beside a chosen ROUGE
+    stand the facts that an answer leaves out and makes up, beside a chosen level of IFEval its score by the repaired
+    verdicts.
     """
     metrics: dict[str, list[str]] = {}
     for score in data.comparison.scores:
@@ -46,11 +49,14 @@ def chosen_measures(data: ReportData) -> list[Key]:
             metrics[score.task].append(score.metric)
     chosen = {*data.comparison.primary, *((margin.task, margin.metric) for margin in data.comparison.margins)}
     chosen |= {(task, primary_of(task) if primary_of(task) in found else found[0]) for task, found in metrics.items()}
+    rouge = {task for task, metric in chosen if metric.startswith("rouge")}
     keys = [
         (task, metric)
         for task, found in metrics.items()
         for metric in found
-        if (task, metric) in chosen or (is_repaired(metric) and (task, metric.removesuffix(SUFFIX)) in chosen)
+        if (task, metric) in chosen
+        or (metric in FACTS and task in rouge)
+        or (is_repaired(metric) and (task, metric.removesuffix(SUFFIX)) in chosen)
     ]
     order = [*AXES]
     axes = {task: data.task_axes.get(task, "") for task in metrics}
@@ -80,7 +86,10 @@ def _scores(data: ReportData, keys: list[Key]) -> Table:
         floor = best.get((task, metric))
         text = f"{value_text(metric, floor.value)} {floor.model}" if floor else MISSING
         rows.append(Row((Cell(measure_in_unit(task, metric)), *cells, Cell(text, "mute", number=True))))
-    caption = "The primary metric of each task: means of the items with their 95 % intervals."
+    caption = (
+        "The primary metric of each task, omitted and made-up facts beside ROUGE: means of the items with their 95 % "
+        "intervals."
+    )
     return Table("Overview: scores", caption, ("measure", *data.comparison.models, "best floor"), tuple(rows))
 
 

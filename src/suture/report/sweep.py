@@ -27,7 +27,6 @@ from suture.report.labels import (
 from suture.report.overview import chosen_measures
 from suture.report.table import Cell, Row, Table
 
-FACTS = ("fact_recall", "fact_omission", "fact_fabrication")  # beside every ROUGE
 ROOM = 30.0  # for the text of a coefficient
 SIDE, DRIFT = "Side effects", "Drift"
 PARENTS = ("general", "clinical")
@@ -76,11 +75,9 @@ def sweep_table(data: ReportData) -> Table:
 
 
 def _keys(data: ReportData) -> dict[str, list[Key]]:
-    """Return axis -> measures: each task's primary and judged ones, facts beside them; then side effects, and drift."""
+    """Return axis -> measures: each task's primary and judged ones, facts beside ROUGE; side effects; drift."""
     scored = list(dict.fromkeys((score.task, score.metric) for score in data.comparison.scores))
-    chosen = [key for key in chosen_measures(data) if is_quality(key[1])]
-    tasks = {task for task, _ in chosen}
-    shown = [key for key in scored if key in chosen or (key[1] in FACTS and key[0] in tasks)]
+    shown = [key for key in chosen_measures(data) if is_quality(key[1])]
     groups = {name: [key for key in shown if data.task_axes.get(key[0], "") == axis] for axis, name in AXES.items()}
     groups["Other"] = [key for key in shown if data.task_axes.get(key[0], "") not in AXES]
     groups[SIDE] = [key for key in scored if key[1] in SIDE_EFFECTS]

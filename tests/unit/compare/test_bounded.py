@@ -64,7 +64,10 @@ def test_clusters_that_are_all_zero_are_no_proof_of_zero() -> None:
     t = float(stats.t.ppf(0.975, 8))
     assert (found.low, found.high) == pytest.approx((0.0, t**2 / (9 + t**2)))
     assert estimate_mean(np.zeros(9), alone(9), binary=False).interval.method == "constant"
-    assert estimate_mean(np.zeros(9), alone(9), binary=False, bounds=(0.0, math.inf)).interval.method == "constant"
+    amounts = estimate_mean(np.zeros(9), alone(9), binary=False, bounds=(0.0, math.inf)).interval
+    assert (amounts.low, amounts.high) == pytest.approx((0.0, t**2 / 9))
+    same = estimate_mean(np.full(9, 2.0), alone(9), binary=False, bounds=(0.0, math.inf)).interval
+    assert (same.low, same.high, same.method) == (2.0, 2.0, "constant")
 
 
 def test_many_clusters_keep_the_bootstrap_and_unbounded_metrics_student_s_t() -> None:
