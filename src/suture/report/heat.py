@@ -17,6 +17,7 @@ from suture.report.bare import primary_of
 from suture.report.data import ReportData
 from suture.report.finding import better_parent
 from suture.report.labels import AXES, MARKS, TONES, measure_in_unit, value_text, with_interval
+from suture.report.overview import FACTS
 from suture.report.plane import plane_keys
 from suture.report.table import Cell, Row, Table
 
@@ -114,14 +115,22 @@ def _titled(name: str, margin: str) -> str:
 
 
 def _unjudged(data: ReportData, judged: set[str]) -> tuple[tuple[str, str], ...]:
-    """One measure for each task without a margin, by axis: its primary metric where that is scored, else the first."""
+    """One measure for each task without a margin, by axis: its primary metric where that is scored, else the first.
+
+    Beside a ROUGE stand the facts that an answer leaves out and makes up.
+    """
     found: dict[str, str] = {}
     for task, metric in plane_keys(data):
         if task not in judged and (task not in found or metric == primary_of(task)):
             found[task] = metric
     order = [data.task_axes.get(task, "") for task in found]
     axes = [*(axis for axis in AXES if axis in order), *(axis for axis in dict.fromkeys(order) if axis not in AXES)]
-    return tuple(sorted(found.items(), key=lambda key: axes.index(data.task_axes.get(key[0], ""))))
+    known = plane_keys(data)
+    keys = []
+    for task, metric in sorted(found.items(), key=lambda key: axes.index(data.task_axes.get(key[0], ""))):
+        beside = FACTS if metric.startswith("rouge") else ()
+        keys += [(task, metric), *((task, fact) for fact in beside if (task, fact) in known)]
+    return tuple(keys)
 
 
 def _cell(data: ReportData, label: str, task: str, metric: str) -> HeatCell | None:

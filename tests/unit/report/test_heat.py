@@ -95,6 +95,15 @@ def test_many_measures_run_down_the_page_with_the_same_cells(report: ReportData)
     assert page.count('<th scope="row">accuracy on quiz') == 8
 
 
+def test_facts_stand_beside_rouge_where_it_is_not_judged(report: ReportData) -> None:
+    found = report.comparison
+    scores = tuple(s for s in found.scores if s.task != "clinic_summary" or s.metric in ("rougeL", "fact_fabrication"))
+    bare = replace(report, comparison=replace(found, axes=(), margins=(), scores=scores))
+    names = [name for name, _ in heat_map(bare).columns]
+    where = names.index("ROUGE-L on clinic summaries")
+    assert names[where + 1] == "made-up facts on clinic summaries (an answer)"
+
+
 def test_measures_without_a_margin_stand_by_axis(report: ReportData) -> None:
     bare = replace(report, comparison=replace(report.comparison, axes=(), margins=()))
     names = [name for name, _ in heat_map(bare).columns]
