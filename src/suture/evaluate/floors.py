@@ -15,6 +15,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -55,16 +56,24 @@ def evaluate_floors(
             "items": workload.digest(),
             "train": digest_items(train),
             "limit": limit,
-            "answers": "kept",
             "suture": suture.__version__,
         }
         if read_meta(folders[label]).get("key") != key:
             began = time.perf_counter()
-            rows = make()
+            rows = [_without_text(row, workload) for row in make()]
             write_rows(folders[label], rows, {"key": key, "items": len(rows), "seconds": time.perf_counter() - began})
         if further is not None and is_written(workload):
-            add_scores(folders[label], workload.take(limit), further)
+            add_scores(folders[label], workload.take(limit), further, lambda make=make: _answers(make()))  # type: ignore[misc]
     return folders
+
+
+def _without_text(row: ItemRow, load: Workload) -> ItemRow:
+    """Return the row without its answer, which is an item's own text or that of a training record."""
+    return replace(row, response="") if load.task.kind == "harness" else row
+
+
+def _answers(make: Rows) -> dict[str, str]:
+    return {row.item_id: row.response for row in make()}
 
 
 def _floors(load: Workload, train: Sequence[Record], limit: int | None) -> dict[str, Rows]:

@@ -10,7 +10,7 @@ has no column and stands in meta.json with the reason:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,17 +70,25 @@ def is_written(load: Workload) -> bool:
     return bool(set(load.task.metrics) & set(TEXT_METRICS))
 
 
-def add_scores(folder: Path, records: Iterable[Record], further: Further) -> None:
+def add_scores(
+    folder: Path, records: Iterable[Record], further: Further, answers: Callable[[], Mapping[str, str]] | None = None
+) -> None:
     """Add the scores that a finished task folder lacks; does nothing where all of them are there under one signature.
 
-    records: the task's items, whose targets are the references. Scores that are there and not asked for stay.
+    records: the task's items, whose targets are the references. answers gives item id -> answer where the rows hold
+    none. Scores that are there and not asked for stay.
     """
     rows, meta = read_rows(folder), read_meta(folder)
     held = dict((meta.get(FIELD) or {}).get("signatures", {}))
     wanted = further.signatures()
     fresh = {name for name, signature in wanted.items() if held.get(name) != signature}
     targets = {record.id: record.target for record in records}
-    columns = dict(_columns(sorted(fresh), rows, [targets[row.item_id] for row in rows], further))
+    given = answers() if answers is not None and fresh else {row.item_id: row.response for row in rows}
+    texts = [(given[row.item_id], targets[row.item_id]) for row in rows]
+    columns = {
+        name: compute(name, [one for one, _ in texts], [two for _, two in texts], TextOptions(further.encoder))[0]
+        for name in sorted(fresh)
+    }
     scored = [
         replace(row, scores={**row.scores, **{name: values[i] for name, values in columns.items()}})
         for i, row in enumerate(rows)
@@ -90,15 +98,6 @@ def add_scores(folder: Path, records: Iterable[Record], further: Further) -> Non
     found = {"signatures": signatures, "not computed": _not_computed(further, signatures, scored)}
     if found != meta.get(FIELD):
         extend_rows(folder, scored, {**meta, FIELD: found})
-
-
-def _columns(
-    names: Sequence[str], rows: Sequence[ItemRow], references: Sequence[str], further: Further
-) -> Iterator[tuple[str, list[float]]]:
-    responses = [row.response for row in rows]
-    for name in names:
-        values, _ = compute(name, responses, references, TextOptions(further.encoder))
-        yield name, values
 
 
 def _with_composites(rows: Sequence[ItemRow], composites: Iterable[Composite]) -> tuple[list[ItemRow], dict[str, str]]:

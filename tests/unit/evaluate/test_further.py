@@ -163,3 +163,22 @@ def test_what_is_lacking_names_every_composite_it_stops() -> None:
     assert found["discharge-me"] == "needs bertscore_f1, alignscore, medcon"
     assert "plain" not in found
     assert further.BERTSCORE in found
+
+
+def test_a_floor_is_scored_by_its_answers_which_a_suite_s_task_does_not_keep(
+    official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from suture.evaluate.floors import evaluate_floors
+    from suture.evaluate.suites import gather
+    from suture.tasks.suites import SUITE_TASKS
+
+    (work,) = gather([SUITE_TASKS["meqsum"]], official).work
+    evaluate_floors(work, [], tmp_path, further=plan_further())
+    installed(monkeypatch, medcon=Overlap())
+    place = evaluate_floors(work, [], tmp_path, further=plan_further())["copy"]
+    rows = read_rows(place)
+    assert {row.response for row in rows} == {""}
+    for row, record in zip(rows, work.take(None), strict=True):
+        expected = Overlap().scores([record.input.strip()], [record.target])
+        assert row.scores["medcon"] == pytest.approx(expected[0])
+        assert row.scores["medcon"] > 0
