@@ -63,7 +63,7 @@ def evaluate_floors(
             rows = [_without_text(row, workload) for row in make()]
             write_rows(folders[label], rows, {"key": key, "items": len(rows), "seconds": time.perf_counter() - began})
         if further is not None and is_written(workload):
-            add_scores(folders[label], workload.take(limit), further, lambda make=make: _answers(make()))  # type: ignore[misc]
+            add_scores(folders[label], workload.take(limit), further, partial(_answers, make))
     return folders
 
 
