@@ -7,27 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from suture.compare.axes import orientation
 from suture.compare.contrasts import judge
-from suture.compare.pairing import Table
+from suture.compare.pairing import Table, tasks_of
 from suture.compare.verdicts import Contrast
 from suture.evaluate.repaired import difference, twin
 
 
 def repair_notes(tables: Mapping[str, Mapping[str, Table]], contrasts: Sequence[Contrast]) -> Iterator[str]:
     """Yield a sentence for each task judged both ways, and one for each verdict that the repaired scores would turn."""
-    by_task: dict[str, list[str]] = {}
-    sizes: dict[str, int] = {}
-    for label, found in tables.items():
-        for task, table in found.items():
-            if changed := difference(table.values()):
-                sizes[task] = changed.n
-                if changed.items:
-                    by_task.setdefault(task, []).append(f"{label} {len(changed.items)}")
-    for task, n in sizes.items():
-        if task in by_task:
-            counts = ", ".join(by_task[task])
+    for task in tasks_of(tables):
+        asked = [label for label, found in tables.items() if task in found]
+        judged = {label: found for label in asked if (found := difference(tables[label][task].values()))}
+        if not judged:
+            continue
+        n = max(found.n for found in judged.values())
+        counts = ", ".join(f"{label} {len(found.items)}" for label, found in judged.items() if found.items)
+        if counts:
             yield f"{task}: published and repaired verdicts differ on some of {n} prompts ({counts})."
         else:
-            yield f"{task}: published and repaired verdicts agree on all {n} prompts of every model."
+            who = "every model" if len(judged) == len(asked) else ", ".join(judged)
+            yield f"{task}: published and repaired verdicts agree on all {n} prompts of {who}."
     yield from _turned(contrasts)
 
 

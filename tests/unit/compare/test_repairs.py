@@ -42,6 +42,13 @@ def test_agreement_is_said_too(write: Write) -> None:
     assert f"ifeval: published and repaired verdicts agree on all {N} prompts of every model." in found.notes
 
 
+def test_models_that_were_not_judged_both_ways_are_not_claimed(write: Write, tmp_path: Path) -> None:
+    older = [ItemRow("old", "ifeval", f"q{i}", f"q{i}", f"p{i}", scores=dict.fromkeys(LEVELS, 1.0)) for i in range(N)]
+    write_rows(tmp_path / "old" / "ifeval", older, {})
+    found = run(write("general"), tmp_path / "old")
+    assert f"ifeval: published and repaired verdicts agree on all {N} prompts of general." in found.notes
+
+
 def test_a_verdict_that_the_repair_would_turn_is_named(write: Write) -> None:
     found = run(write("general"), write("merge", repaired=12))
     assert found.notes[:2] == (
