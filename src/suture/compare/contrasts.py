@@ -84,6 +84,7 @@ def contrast_tables(
         noninferiority_p=_noninferiority(paired, margin, binary=binary, sign=sign),
         **_test(paired, binary=binary, seed=seed),
         **(_flips(paired, chance) if flips else _NO_FLIPS),
+        **(_flip_rate(paired) if binary else {}),
         **({} if binary else _spread(paired, sign)),
     )
 
@@ -136,8 +137,13 @@ def _flips(paired: Paired, chance: float) -> dict[str, Any]:
         if 0 < chance < 1:
             value, interval = above_chance(flipped, neither, paired.clusters, chance)
             found |= {f"{name}_above_chance": value, f"{name}_above_chance_interval": interval}
+    return found
+
+
+def _flip_rate(paired: Paired) -> dict[str, Any]:
+    """Share of items whose 0/1 score differs, whichever way is better."""
     either = estimate_mean((paired.model != paired.against).astype(np.float64), paired.clusters, binary=True)
-    return found | {"flip_rate": either.value, "flip_interval": either.interval}
+    return {"flip_rate": either.value, "flip_interval": either.interval}
 
 
 def _test(paired: Paired, *, binary: bool, seed: int) -> dict[str, Any]:
