@@ -83,9 +83,9 @@ def write_table(path: Path, rows: Sequence[ItemRow]) -> None:
 def read_rows(folder: Path) -> list[ItemRow]:
     """Read the rows of one task folder, in the order written. Raises BadInputError where it is not complete."""
     if not (folder / "meta.json").is_file():
-        raise BadInputError(
-            Problem("A result folder must hold items.parquet and meta.json.", "an incomplete folder", str(folder))
-        )
+        must = "A result folder must hold items.parquet and meta.json."
+        do = "Give the same `suture eval` again, which goes on where it stopped, or remove the folder."
+        raise BadInputError(Problem(must, "an incomplete folder", str(folder), do))
     return read_table(folder / "items.parquet")
 
 
