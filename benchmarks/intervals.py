@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.random import Generator
 
+from suture.compare.bounded import UNBOUNDED
 from suture.compare.ratios import fieller, share_ratio
 from suture.compare.statistics import (
     bootstrap_interval,
@@ -56,6 +57,12 @@ def coverage(runs: int, seed: int) -> Iterator[Row]:
     for name, (truth, draw) in draws.items():
         hits = covers(runs, seed, truth, lambda g, s, d=draw: _continuous(d(g), alone, s))
         yield "BCa interval of a mean", f"{name}, n = {N}", hits
+    for groups in (5, 9):
+        few = names(groups, 1)
+        for name, (truth, draw) in _shares(groups).items():
+            for what, bounds in (("Student t", UNBOUNDED), ("score", (0.0, 1.0))):
+                make = lambda g, s, d=draw, b=bounds, f=few: estimate_mean(d(g), f, binary=False, bounds=b).interval  # noqa: E731
+                yield f"{what} interval of a mean share", f"{name}, {groups} clusters", covers(runs, seed, truth, make)
     clusters = names(30, 5)
     hits = covers(runs, seed, 0.0, lambda g, s: bootstrap_interval(_clustered(g, 30, 5), clusters, seed=s))
     yield "BCa interval by cluster", "30 clusters of 5, half of the variance shared", hits
@@ -72,6 +79,17 @@ def coverage(runs: int, seed: int) -> Iterator[Row]:
         yield "score interval of retention", f"lost {lost}, gained {gained}, n = {N}", hits
     hits = covers(runs, seed, 0.5, lambda g, s: fieller(1 + g.normal(size=N), 2 + g.normal(size=N), alone))
     yield "Fieller interval of a ratio", f"normal, 1 / 2, n = {N}", hits
+
+
+def _shares(groups: int) -> dict[str, tuple[float, Callable[[Generator], np.ndarray]]]:
+    return {
+        "Beta(2, 2)": (0.5, lambda g: g.beta(2, 2, size=groups)),
+        "Beta(1, 9)": (0.1, lambda g: g.beta(1, 9, size=groups)),
+        "80 % zeros, else uniform": (
+            0.1,
+            lambda g: np.where(g.random(groups) < 0.2, g.random(groups), 0.0),
+        ),
+    }
 
 
 def levels(runs: int, seed: int) -> Iterator[Row]:

@@ -93,6 +93,17 @@ def test_every_model_has_every_axis(study: tuple[Path, Path]) -> None:
     assert scored == {("ancestor", "contrast"), *((model, task) for model in models for task in tasks)}
 
 
+def test_the_comparison_holds_the_flip_rate_of_a_model_evaluated_twice(study: tuple[Path, Path]) -> None:
+    rows = _comparison(study[1])["replicates"]
+    assert {(row["model"], row["against"], row["task"]) for row in rows} == {
+        ("A/A", "general", "contrast"), ("A/A", "general", "clinic_summary"),
+    }  # fmt: skip
+    rates = {(row["task"], row["metric"]): row["flip_rate"] for row in rows}
+    assert rates["contrast", "contrast_sign"] == 0.0  # the same weights on one machine
+    assert rates["contrast", "contrast"] is None  # no 0/1 metric
+    assert "Noise (A/A)" in (study[1] / "report.html").read_text()
+
+
 def test_the_report_shows_models_recipes_and_the_slider(study: tuple[Path, Path]) -> None:
     page = (study[1] / "report.html").read_text()
     for text in ("A miniature study", "The models are random.", "task_arithmetic", "not evaluated twice"):

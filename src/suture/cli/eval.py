@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from suture.errors import Problem
+    from suture.evaluate.further import Further
     from suture.evaluate.workload import Workload
 
 
@@ -43,6 +44,9 @@ def evaluate(
     device: Annotated[str, typer.Option(help="hf: cpu, cuda, cuda:1, mps.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="hf, vllm: float32, bfloat16, float16.")] = "float32",
     plain: Annotated[bool, typer.Option("--plain", help="Ask a model without a chat template all the same.")] = False,
+    encoder: Annotated[Path | None, typer.Option("--encoder", help="The folder of a BERTScore encoder.")] = None,
+    encoder_layer: Annotated[int | None, typer.Option("--encoder-layer", min=1, help="The layer compared.")] = None,
+    composites: Annotated[Path | None, typer.Option("--composites", help="A YAML file of your composites.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse to start where a suite's data are missing.")] = False,
 ) -> None:
     """Evaluate MODEL and print the mean of every metric; what is finished already is not computed again."""
@@ -50,14 +54,17 @@ def evaluate(
     from suture.checkpoint.resolve import resolve_model
     from suture.cli.console import console
     from suture.cli.progress import progress
+    from suture.evaluate.further import plan_further
     from suture.evaluate.run import evaluate_model
     from suture.study.evaluation import refuse_unready, want
 
     wanted = want(suite or [], task or [], data)
+    further = plan_further(encoder, encoder_layer, composites)
     folder = resolve_model(model)
     refuse_unready(wanted, folder, backend=backend, plain=plain, strict=strict)
     work, missing = wanted.work, wanted.missing
     _say_missing(missing)
+    _say_unscored(work, further)
     if backend is Backend.hf:
         digest = weights_digest(folder)
         answerer, about, reuse = None, None, True
@@ -67,7 +74,7 @@ def evaluate(
         found = connect(backend, folder, work, url=url, served=served, fingerprint=fingerprint, dtype=dtype)
         answerer, about, digest, reuse = found.answerer, found.about, found.digest, found.reuse
     with progress():
-        floors = _floors(work, data, results, limit)
+        floors = _floors(work, data, results, limit, further)
         evaluate_model(
             folder,
             work,
@@ -80,9 +87,11 @@ def evaluate(
             answerer=answerer,
             about=about,
             reuse=reuse,
+            further=further,
         )
     place = results / digest[:12]
     _print(model, place, [load.task.name for load in work], floors)
+    _say_repaired(place, [load.task.name for load in work])
     if any(load.task.kind == "canary" for load in work):
         _say_bound(place)
     if backend is Backend.openai and about is not None:
@@ -108,6 +117,19 @@ def _say_bound(place: Path) -> None:
     console().print(text, highlight=False, markup=False)
 
 
+def _say_repaired(place: Path, tasks: Sequence[str]) -> None:
+    """Say of each task that was judged as published and repaired where the two differ."""
+    from suture.cli.console import console
+    from suture.evaluate.items import read_rows
+    from suture.evaluate.repaired import difference
+    from suture.report.labels import repair_line
+
+    for name in tasks:
+        found = difference(read_rows(place / name))
+        if found is not None:
+            console().print(repair_line(name, found), highlight=False, markup=False)
+
+
 def _say_missing(missing: Mapping[str, Sequence[Problem]]) -> None:
     """Say on stderr, before anything is computed, what of the suites will not be evaluated and why."""
     from rich.console import Console
@@ -119,14 +141,31 @@ def _say_missing(missing: Mapping[str, Sequence[Problem]]) -> None:
             shown.print(f"  {problem}", highlight=False, markup=False)
 
 
-def _floors(work: Sequence[Workload], data: Path | None, results: Path, limit: int | None) -> dict[str, Path]:
+def _say_unscored(work: Sequence[Workload], further: Further) -> None:
+    """Say on stderr, before anything is computed, which further scores of written answers lack what, and what to do."""
+    from rich.console import Console
+
+    from suture.evaluate.further import is_written
+
+    lacking = further.lacking()
+    if lacking and any(map(is_written, work)):
+        shown = Console(stderr=True, soft_wrap=True)
+        shown.print("Written answers are scored without, for what is missing:", highlight=False, markup=False)
+        for name, needs in lacking.items():
+            shown.print(f"  {name}: {needs}", highlight=False, markup=False)
+
+
+def _floors(
+    work: Sequence[Workload], data: Path | None, results: Path, limit: int | None, further: Further
+) -> dict[str, Path]:
     """Score the trivial answers to every task that has them; return floor -> folder of results."""
     from suture.evaluate.floors import evaluate_floors
     from suture.evaluate.suites import training
 
     found: dict[str, Path] = {}
     for load in work:
-        for label, folder in evaluate_floors(load, training(load.task, data), results, limit=limit).items():
+        taught = training(load.task, data)
+        for label, folder in evaluate_floors(load, taught, results, limit=limit, further=further).items():
             found[label] = folder.parent
     return found
 

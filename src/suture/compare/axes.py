@@ -12,6 +12,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from suture.compare.bounded import value_range
 from suture.compare.pairing import Table, column, metrics_of, read_results
 from suture.compare.statistics import LEVEL, estimate_mean, is_binary
 from suture.compare.verdicts import Axis, Interval, Margin, Score
@@ -36,7 +37,7 @@ def score_table(label: str, task: str, table: Table, metric: str, *, binary: boo
     binary = binary and float(values.max()) <= 1  # a count may happen to be 0 or 1 for every model and not for a floor
     if binary and not is_binary(values):
         clusters = tuple(map(str, range(len(values))))
-    found = estimate_mean(values, clusters, binary=binary, seed=seed)
+    found = estimate_mean(values, clusters, binary=binary, bounds=value_range(metric, values), seed=seed)
     return Score(label, task, metric, found.n, found.clusters, found.value, found.interval)
 
 

@@ -26,9 +26,11 @@ from suture.compare.pairing import (
     unscored,
     weights_of,
 )
+from suture.compare.repairs import repair_notes
 from suture.compare.requests import check_request
 from suture.compare.signatures import digest_prompts, read_signatures
 from suture.compare.verdicts import Axis, Comparison, Contrast, Margin, Recovered, Score
+from suture.evaluate.repaired import is_repaired
 from suture.events import track
 
 Results = Mapping[str, Mapping[str, Table]]
@@ -75,7 +77,7 @@ def compare(
         contrasts=adjust(contrasts, parents=against, primary=declared),
         axes=axes,
         margins=tuple(margins),
-        notes=(*_gaps(tables), *unscored(tables), *differences, *unmatched),
+        notes=(*repair_notes(tables, contrasts), *_gaps(tables), *unscored(tables), *differences, *unmatched),
         recovered=tuple(_recovered(tables, against)),
         floors=trivial,
         primary=declared,
@@ -123,7 +125,9 @@ def _recovered(tables: Results, against: Sequence[str]) -> Iterator[Recovered]:
                 continue
             one, two = tables[general][task], tables[clinical][task]
             for metric in metrics_of(found[task]):
-                if not metric.startswith(DISTANCE) and pair(one, two, metric).items:
+                if metric.startswith(DISTANCE) or is_repaired(metric):
+                    continue
+                if pair(one, two, metric).items:
                     yield recover((label, found[task]), (general, one), (clinical, two), task, metric)
 
 

@@ -22,12 +22,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from suture.compare.axes import orientation
+from suture.compare.bounded import value_range
 from suture.compare.guessing import above_chance
 from suture.compare.pairing import Paired, Table, pair
 from suture.compare.power import smallest_margin
@@ -57,10 +59,13 @@ def contrast_tables(
     chance: the mean hit rate of guessing, in (0, 1), where the items are multiple choice; NaN elsewhere.
     """
     paired = pair(model[1], against[1], metric)
-    found = estimate_difference(paired.model, paired.against, paired.clusters, binary=binary, seed=seed)
+    bounds = value_range(metric, np.concatenate([paired.model, paired.against]))
+    found = estimate_difference(paired.model, paired.against, paired.clusters, binary=binary, bounds=bounds, seed=seed)
     sign = orientation(metric)
     flips = binary and sign > 0
-    retention, retention_interval = _retention(paired, binary=binary) if sign > 0 else (math.nan, NO_INTERVAL)
+    retention, retention_interval = (math.nan, NO_INTERVAL)
+    if sign > 0:
+        retention, retention_interval = _retention(paired, binary=binary, least=0.0 if bounds[0] == 0 else -math.inf)
     return Contrast(
         model=model[0],
         against=against[0],
@@ -79,6 +84,7 @@ def contrast_tables(
         noninferiority_p=_noninferiority(paired, margin, binary=binary, sign=sign),
         **_test(paired, binary=binary, seed=seed),
         **(_flips(paired, chance) if flips else _NO_FLIPS),
+        **(_flip_rate(paired) if binary else {}),
         **({} if binary else _spread(paired, sign)),
     )
 
@@ -131,8 +137,13 @@ def _flips(paired: Paired, chance: float) -> dict[str, Any]:
         if 0 < chance < 1:
             value, interval = above_chance(flipped, neither, paired.clusters, chance)
             found |= {f"{name}_above_chance": value, f"{name}_above_chance_interval": interval}
+    return found
+
+
+def _flip_rate(paired: Paired) -> dict[str, Any]:
+    """Share of items whose 0/1 score differs, whichever way is better."""
     either = estimate_mean((paired.model != paired.against).astype(np.float64), paired.clusters, binary=True)
-    return found | {"flip_rate": either.value, "flip_interval": either.interval}
+    return {"flip_rate": either.value, "flip_interval": either.interval}
 
 
 def _test(paired: Paired, *, binary: bool, seed: int) -> dict[str, Any]:
@@ -164,14 +175,19 @@ def _spread(paired: Paired, sign: int) -> dict[str, Any]:
     }
 
 
-def _retention(paired: Paired, *, binary: bool) -> tuple[float, Interval]:
-    """Model's share of the parent's mean; NaN where a ratio says nothing, without a positive parent."""
+def _retention(paired: Paired, *, binary: bool, least: float) -> tuple[float, Interval]:
+    """Model's share of the parent's mean; NaN where a ratio says nothing, without a positive parent.
+
+    least: below which no ratio lies, 0 for scores that cannot be negative. Fieller's interval, which does not know
+    that, is cut there; it covers what it covered.
+    """
     model, against = float(paired.model.mean()), float(paired.against.mean())
     if against <= 0:
         return math.nan, absent("undefined: the parent's mean is not positive")
     if binary:
         return model / against, share_ratio(paired.model, paired.against, paired.clusters)
-    return model / against, fieller(paired.model, paired.against, paired.clusters)
+    found = fieller(paired.model, paired.against, paired.clusters)
+    return model / against, replace(found, low=max(found.low, least))
 
 
 def _gaps(paired: Paired, items: set[str]) -> tuple[NDArray[np.float64], list[str]]:

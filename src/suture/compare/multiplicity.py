@@ -10,7 +10,8 @@
 The claims of non-inferiority are a family of their own, one for each stated margin, model and parent, with Holm's
 correction: a verdict "kept" is made at one-sided 2.5 % each, and the adjusted p-value says whether all hold together.
 
-A distance (`kl_to_...`) belongs to no family: that a merge differs from its parent needs no test.
+A distance (`kl_to_...`) belongs to no family: that a merge differs from its parent needs no test. Nor does a repaired
+score of IFEval: it reads the same verdicts another way, to show what hangs on the published code's draws.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import replace
 import numpy as np
 
 from suture.compare.verdicts import Contrast, Family
+from suture.evaluate.repaired import is_repaired
 
 DISTANCE = "kl_to_"
 
@@ -65,7 +67,7 @@ def adjust(
 
 
 def _family(row: Contrast, parents: Collection[str], primary: Collection[tuple[str, str]]) -> Family:
-    if row.metric.startswith(DISTANCE):
+    if row.metric.startswith(DISTANCE) or is_repaired(row.metric):
         return "none"
     if row.model in parents:
         return "parents"

@@ -169,7 +169,10 @@ def _differences(task: str, first_label: str, first: Table, label: str, table: T
     changed = sum(first[item].prompt_digest != table[item].prompt_digest for item in first.keys() & table.keys())
     problems = []
     if alone:
-        problems.append(Problem("Models must answer the same items.", f"{alone} items of only one of them", where, do))
+        same = "Evaluate both with one version of the task and one --limit."
+        problems.append(
+            Problem("Models must answer the same items.", f"{alone} items of only one of them", where, same)
+        )
     if changed:
         got = f"{changed} of {len(first.keys() & table.keys())} items with different prompts"
         problems.append(Problem("Models must be given the same prompts.", got, where, do))

@@ -24,8 +24,10 @@ def read_signatures(results: Mapping[str, Path]) -> tuple[Signatures, tuple[str,
     settings: dict[tuple[str, str], dict[str, list[str]]] = {}
     for label, folder in results.items():
         for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-            key = _mapping(read_meta(place).get("key"))
-            for metric, signature in _mapping(key.get("signatures")).items():
+            meta = read_meta(place)
+            key = _mapping(meta.get("key"))
+            further = _mapping(_mapping(meta.get("further")).get("signatures"))
+            for metric, signature in (*_mapping(key.get("signatures")).items(), *further.items()):
                 found.setdefault((place.name, metric), {}).setdefault(str(signature), []).append(label)
             for name, value in _settings(key):
                 settings.setdefault((place.name, name), {}).setdefault(value, []).append(label)

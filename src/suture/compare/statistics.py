@@ -4,13 +4,15 @@ Items of one encounter or topic are no independent evidence, so every function t
 
 - continuous metrics: bootstrap over clusters (whole clusters are drawn, the mean is that of the items drawn), BCa
   (Efron 1987), percentile where BCa is not finite. The nominal level is expanded for g clusters (Hesterberg 2015):
-  alpha' / 2 = Phi(-sqrt(g / (g - 1)) t(1 - alpha / 2, g - 1)). Below `FEW_CLUSTERS` clusters: Student's t on the
-  cluster-robust standard error, since so few clusters cannot be resampled to any use;
+  alpha' / 2 = Phi(-sqrt(g / (g - 1)) t(1 - alpha / 2, g - 1)). Below `FEW_CLUSTERS` clusters, since so few cannot be
+  resampled to any use: Student's t on the cluster-robust standard error; for the mean of a metric with bounds the score
+  form of it, which stays within them (`suture.compare.bounded`), as a mean of resampled items does anyway;
 - 0/1 metrics: Wilson's score interval for one mean, Tango's (1998) for a paired difference, at the effective number of
   items n / design effect. A bootstrap of 0/1 data without a flip has width zero and would call a handful of items
   proof; score intervals do not. Tango's interval inverts the score form of McNemar's test.
 
-A constant continuous metric has an interval of width zero (method "constant"); one cluster gives NaN bounds.
+A constant difference, and a constant metric without bounds, has an interval of width zero (method "constant"); one
+cluster gives NaN bounds.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from suture.compare.bounded import UNBOUNDED, Range, score_bounds, wilson_bounds
 from suture.compare.verdicts import Interval
 
 LEVEL = 0.95
@@ -31,6 +34,8 @@ FLIPS = 9999  # of signs: the smallest p-value is 1 in 10 000
 BLOCK = 2**22  # signs or resampled clusters held at once, whatever the number of items
 FEW_CLUSTERS = 10
 Z = 1.959963984540054  # standard normal quantile at (1 + LEVEL) / 2
+
+STUDENT, CONSTANT, SCORE = "Student t by cluster", "constant", "score interval by cluster, Student t"
 
 Vector = NDArray[np.float64]
 
@@ -51,19 +56,30 @@ def is_binary(values: Vector) -> bool:
     return bool(np.isin(values, (0.0, 1.0)).all())
 
 
-def estimate_mean(values: Vector, clusters: Sequence[str], *, binary: bool, seed: int = 0) -> Estimate:
-    """Return the mean of `values` (finite, one an item); `binary` says that the metric is 0/1, its values in [0, 1]."""
+def estimate_mean(
+    values: Vector, clusters: Sequence[str], *, binary: bool, bounds: Range = UNBOUNDED, seed: int = 0
+) -> Estimate:
+    """Return the mean of `values` (finite, one an item); `binary` says that the metric is 0/1, its values in [0, 1].
+
+    bounds are those of the metric's values, where they are known (`suture.compare.bounded.value_range`).
+    """
     if not binary:
-        return _continuous(values, clusters, seed)
+        return _within(_continuous(values, clusters, seed), bounds)
     return _binary(values, clusters, lambda n: wilson_interval(float(values.mean()), n))
 
 
 def estimate_difference(
-    model: Vector, against: Vector, clusters: Sequence[str], *, binary: bool, seed: int = 0
+    model: Vector, against: Vector, clusters: Sequence[str], *, binary: bool, bounds: Range = UNBOUNDED, seed: int = 0
 ) -> Estimate:
-    """Return the mean of `model` - `against`, paired by item; `binary` says that both are 0/1."""
+    """Return the mean of `model` - `against`, paired by item; `binary` says that both are 0/1.
+
+    bounds are those of the metric's values. No difference exceeds their width, so that the interval of few clusters
+    ends there: cut to what is possible it covers what it covered.
+    """
     if not binary:
-        return _continuous(model - against, clusters, seed)
+        found, width = _continuous(model - against, clusters, seed), bounds[1] - bounds[0]
+        low, high = max(found.interval.low, -width), min(found.interval.high, width)
+        return replace(found, interval=replace(found.interval, low=low, high=high))
     lost, gained = float((model < against).mean()), float((model > against).mean())
     return _binary(model - against, clusters, lambda n: tango_interval(lost * n, gained * n, n))
 
@@ -135,14 +151,12 @@ def student_interval(values: Vector, clusters: Sequence[str]) -> Interval:
     groups = len(set(clusters))
     half = float(stats.t.ppf((1 + LEVEL) / 2, max(groups - 1, 1))) * cluster_error(values, clusters)
     centre = float(values.mean())
-    return Interval(centre - half, centre + half, LEVEL, "Student t by cluster")
+    return Interval(centre - half, centre + half, LEVEL, STUDENT)
 
 
 def wilson_interval(share: float, n: float) -> Interval:
     """Return Wilson's 95 % score interval of a `share` in [0, 1] of `n` > 0 items (n may be an effective number)."""
-    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half), LEVEL, "Wilson score")
+    return Interval(*wilson_bounds(share, n, Z), LEVEL, "Wilson score")
 
 
 def tango_interval(lost: float, gained: float, n: float) -> Interval:
@@ -226,12 +240,23 @@ def _tango_variance(delta: float, lost: float, gained: float, n: float) -> float
 def _continuous(values: Vector, clusters: Sequence[str], seed: int) -> Estimate:
     value, groups = float(values.mean()), len(set(clusters))
     if groups > 1 and bool((values == values[0]).all()):
-        interval = Interval(value, value, LEVEL, "constant")
+        interval = Interval(value, value, LEVEL, CONSTANT)
     elif groups < FEW_CLUSTERS:
         interval = student_interval(values, clusters)
     else:
         interval = bootstrap_interval(values, clusters, seed=seed)
     return Estimate(value, cluster_error(values, clusters), interval, len(values), groups)
+
+
+def _within(found: Estimate, bounds: Range) -> Estimate:
+    """Return the estimate with the score form of its interval, where Student's t or none stood for bounded values."""
+    from scipy import stats
+
+    if found.clusters < 2 or found.interval.method not in (STUDENT, CONSTANT):
+        return found
+    quantile = float(stats.t.ppf((1 + LEVEL) / 2, found.clusters - 1))
+    ends = score_bounds(found.value, found.error, found.clusters, bounds, quantile)
+    return found if ends is None else replace(found, interval=Interval(*ends, LEVEL, SCORE))
 
 
 def _binary(values: Vector, clusters: Sequence[str], score: Callable[[float], Interval]) -> Estimate:

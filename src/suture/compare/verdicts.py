@@ -64,9 +64,10 @@ class Score:
 class Contrast:
     """One model against one parent, paired by item: difference = model - against, in the metric's unit.
 
-    forgotten and gained are shares of items 1->0 and 0->1 (NaN for metrics that are not 0/1); forgotten_items and
-    gained_items name them, flip_rate is their sum. With `chance`, the mean hit rate of guessing, known
-    (`suture.compare.guessing`), the *_above_chance shares are corrected for it. retention = model's mean / against's
+    forgotten and gained are shares of items 1->0 and 0->1 (NaN for metrics that are not 0/1, or of which less is
+    better); forgotten_items and gained_items name them. flip_rate is the share of items whose 0/1 score differs. With
+    `chance`, the mean hit rate of guessing, known (`suture.compare.guessing`), the *_above_chance shares are corrected
+    for it. retention = model's mean / against's
     mean. margin is NaN where none was stated. mde is the smallest margin provable, and equally the smallest difference
     detectable, at 80 % power at this n with the spread seen.
 

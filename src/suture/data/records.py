@@ -96,7 +96,8 @@ def faults(item: Item) -> list[tuple[str, str]]:
         if len(item.options) < 2 or not all(isinstance(option, str) and option for option in item.options):
             found.append(("A question must have two options or more, none empty.", f"{len(item.options)}"))
         if type(item.answer) is not int or not 0 <= item.answer < max(len(item.options), 1):
-            found.append(("The answer must be the index of one of the options.", f"{item.answer!r:.20}"))
+            got = "none of them" if item.answer == -1 else f"{item.answer!r:.20}"
+            found.append(("The answer must be the index of one of the options.", got))
     return found
 
 

@@ -15,6 +15,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import suture
 from suture.data.records import Choice, ContrastPair, Record, digest_items
 from suture.evaluate import generation, harness, ifeval, memorisation, verifiable
 from suture.evaluate.engine import Generation
+from suture.evaluate.further import Further, add_scores, is_written
 from suture.evaluate.items import ItemRow, read_meta, write_rows
 from suture.evaluate.metrics import facts
 from suture.evaluate.run import signatures
@@ -32,11 +34,17 @@ Rows = Callable[[], list[ItemRow]]
 
 
 def evaluate_floors(
-    workload: Workload, train: Sequence[Record], results: Path, *, limit: int | None = None
+    workload: Workload,
+    train: Sequence[Record],
+    results: Path,
+    *,
+    limit: int | None = None,
+    further: Further | None = None,
 ) -> dict[str, Path]:
     """Return floor label -> folder of rows, results/floor-<label>/<task>, for the floors that the task has.
 
-    train: training records, needed by generation tasks only. The rows' model_digest is "floor:<label>".
+    train: training records, needed by generation tasks only. further is scored on written answers beside the task's
+    own metrics. The rows' model_digest is "floor:<label>".
     """
     folders: dict[str, Path] = {}
     for label, make in _floors(workload, train, limit).items():
@@ -52,9 +60,20 @@ def evaluate_floors(
         }
         if read_meta(folders[label]).get("key") != key:
             began = time.perf_counter()
-            rows = make()
+            rows = [_without_text(row, workload) for row in make()]
             write_rows(folders[label], rows, {"key": key, "items": len(rows), "seconds": time.perf_counter() - began})
+        if further is not None and is_written(workload):
+            add_scores(folders[label], workload.take(limit), further, partial(_answers, make))
     return folders
+
+
+def _without_text(row: ItemRow, load: Workload) -> ItemRow:
+    """Return the row without its answer, which is an item's own text or that of a training record."""
+    return replace(row, response="") if load.task.kind == "harness" else row
+
+
+def _answers(make: Rows) -> dict[str, str]:
+    return {row.item_id: row.response for row in make()}
 
 
 def _floors(load: Workload, train: Sequence[Record], limit: int | None) -> dict[str, Rows]:
@@ -98,7 +117,7 @@ def _judged(load: Workload, label: str, answer: Callable[[Record], str], limit: 
         if isinstance(item, Record):
             scores = harness.judge_text(asked, question, answer(item))
             where = (f"floor:{label}", load.task.name, item.id, item.encounter, question.prompt_digest)
-            rows.append(ItemRow(*where, scores=scores))
+            rows.append(ItemRow(*where, response=answer(item).strip(), scores=scores))
     return rows
 
 

@@ -1,7 +1,8 @@
 """IFEval through lm-evaluation-harness: its task makes the prompts, our engine answers, its verifiers judge.
 
 The harness's own task (`lm_eval/tasks/ifeval`) makes the requests, from a local file instead of the hub. The verdicts
-follow the published rules (`suture.evaluate.ifeval_rules`), with langdetect seeded, as in `suture score`.
+follow the published rules (`suture.evaluate.ifeval_rules`), with langdetect seeded, as in `suture score`, and stand
+beside the repaired ones (`suture.evaluate.repaired`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from typing import Any
 
 from suture.data.records import Record
 from suture.errors import BadInputError, Problem, refuse
-from suture.evaluate import ifeval_rules, verdicts
+from suture.evaluate import ifeval_rules, repaired, verdicts
 from suture.evaluate.backend import Answerer
 from suture.evaluate.engine import Advance, Engine, Generation
 from suture.evaluate.items import ItemRow
 from suture.evaluate.languages import Languages
 from suture.evaluate.packaged import punkt, stay_offline
-from suture.evaluate.verdicts import Instructions, Verdict, Verifiers
+from suture.evaluate.verdicts import Instructions, Verifiers
 from suture.evaluate.workload import text_digest
 from suture.tasks.task import Task
 
@@ -33,9 +34,10 @@ Chat = Callable[..., str]
 INSTRUCTIONS = ("instruction_id_list", "kwargs")
 
 
-def signature() -> str:
-    """Return library, version and settings."""
-    return f"requests by lm_eval task ifeval 4.0; {ifeval_rules.signature()}"
+def signatures(metrics: Sequence[str]) -> dict[str, str]:
+    """Return metric -> library, version and settings."""
+    published = f"requests by lm_eval task ifeval 4.0; {ifeval_rules.signature()}"
+    return {name: f"{published}; {repaired.HOW}" if repaired.is_repaired(name) else published for name in metrics}
 
 
 def answer(
@@ -77,7 +79,7 @@ def load_harness(prompts: Path, limit: int | None, *, chat: Chat | None = None) 
 
 
 def judge(harness: Any, task: Task, digest: str, answers: Sequence[Generation]) -> list[ItemRow]:
-    """Return the rows of `answers`, one an instance of the harness's task, in order; the verdicts are as published."""
+    """Return the rows of `answers`, one an instance of the harness's task, in order."""
     items = [instructions_of(instance.doc) for instance in harness.instances]
     return judge_items(items, ifeval_rules.verifiers(), task, digest, answers)
 
@@ -114,7 +116,11 @@ def instructions_of(row: Mapping[str, Any]) -> Instructions:
 def judge_items(
     items: Sequence[Instructions], verifiers: Verifiers, task: Task, digest: str, answers: Sequence[Generation]
 ) -> list[ItemRow]:
-    """Return one row an item, in order: the four levels of IFEval, as published. IFBench shares them."""
+    """Return one row an item, in order: the four levels of IFEval as published, and repaired where the task has both.
+
+    IFBench's verifiers draw nothing, so that there is nothing to repair.
+    """
+    both = any(map(repaired.is_repaired, task.metrics))
     rows = []
     languages = Languages()
     with languages.listening():
@@ -130,20 +136,11 @@ def judge_items(
                 finish_reason=given.finish_reason,
                 tokens=given.tokens,
                 seconds=given.seconds,
-                scores=_scores(found),
+                scores={**repaired.levels(found, "published"), **(repaired.scores(found) if both else {})},
+                verdicts=repaired.encode(found, both=both),
             )
             rows.append(row)
     return rows
-
-
-def _scores(found: Sequence[Verdict]) -> dict[str, float]:
-    strict, loose = ([getattr(verdict, kind).published for verdict in found] for kind in ("strict", "loose"))
-    return {
-        "prompt_level_strict": float(all(strict)),
-        "inst_level_strict": sum(strict) / len(strict),
-        "prompt_level_loose": float(all(loose)),
-        "inst_level_loose": sum(loose) / len(loose),
-    }
 
 
 @contextlib.contextmanager

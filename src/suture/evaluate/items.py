@@ -3,8 +3,9 @@
     results/<weights digest, 12>/<task>/items.parquet     one row an item, columns below, mode 0600
     results/<weights digest, 12>/<task>/meta.json         protocol, signatures, decoding, engine, versions, key
 
-Columns: model_digest, task, item_id, cluster_id, prompt_digest, response, answer, finish_reason, tokens, seconds, and a
-double `score.<metric>` a metric, NaN where unscored.
+Columns: model_digest, task, item_id, cluster_id, prompt_digest, response, answer, finish_reason, verdicts, tokens,
+seconds, and a double `score.<metric>` a metric, NaN where unscored. verdicts is JSON text, filled for tasks of
+verifiable instructions: what each one got, in order. Results of before it was kept lack the column.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from typing import Any
 from suture.errors import BadInputError, Problem
 
 TEXT_COLUMNS = ("model_digest", "task", "item_id", "cluster_id", "prompt_digest", "response", "answer", "finish_reason")
+LATER_COLUMNS = ("verdicts",)  # absent in results that an earlier version wrote
 
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """What one model answered to one item. scores maps a metric's name to its value in the metric's own unit."""
+    """What one model answered to one item. scores maps a metric's name to its value in the metric's own unit.
+
+    verdicts: JSON text of the verdict on each verifiable instruction (`suture.evaluate.repaired`), else "".
+    """
 
     model_digest: str
     task: str
@@ -36,6 +41,7 @@ class ItemRow:
     tokens: int = 0
     seconds: float = 0.0
     scores: Mapping[str, float] = field(default_factory=dict)
+    verdicts: str = ""
 
 
 def write_rows(folder: Path, rows: Sequence[ItemRow], meta: Mapping[str, Any]) -> None:
@@ -43,6 +49,16 @@ def write_rows(folder: Path, rows: Sequence[ItemRow], meta: Mapping[str, Any]) -
     make_private(folder)
     (folder / "meta.json").unlink(missing_ok=True)
     write_table(folder / "items.parquet", rows)
+    _write_meta(folder, meta)
+
+
+def extend_rows(folder: Path, rows: Sequence[ItemRow], meta: Mapping[str, Any]) -> None:
+    """Put rows with further scores in the place of a finished task's; killed in between, the task stays finished."""
+    write_table(folder / "items.parquet", rows)
+    _write_meta(folder, meta)
+
+
+def _write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
     text = json.dumps(dict(meta), indent=2, sort_keys=True)
     replace_private(folder / "meta.json", lambda path: path.write_text(text, encoding="utf-8"))
 
@@ -54,7 +70,7 @@ def write_table(path: Path, rows: Sequence[ItemRow]) -> None:
 
     metrics = sorted({metric for row in rows for metric in row.scores})
     columns: dict[str, Any] = {
-        name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in TEXT_COLUMNS
+        name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in (*TEXT_COLUMNS, *LATER_COLUMNS)
     }
     columns["tokens"] = pa.array([row.tokens for row in rows], pa.int64())
     columns["seconds"] = pa.array([row.seconds for row in rows], pa.float64())
@@ -67,9 +83,9 @@ def write_table(path: Path, rows: Sequence[ItemRow]) -> None:
 def read_rows(folder: Path) -> list[ItemRow]:
     """Read the rows of one task folder, in the order written. Raises BadInputError where it is not complete."""
     if not (folder / "meta.json").is_file():
-        raise BadInputError(
-            Problem("A result folder must hold items.parquet and meta.json.", "an incomplete folder", str(folder))
-        )
+        must = "A result folder must hold items.parquet and meta.json."
+        do = "Give the same `suture eval` again, which goes on where it stopped, or remove the folder."
+        raise BadInputError(Problem(must, "an incomplete folder", str(folder), do))
     return read_table(folder / "items.parquet")
 
 
@@ -82,6 +98,7 @@ def read_table(path: Path) -> list[ItemRow]:
     return [
         ItemRow(
             **{name: raw[name] for name in (*TEXT_COLUMNS, "tokens", "seconds")},
+            **{name: raw[name] for name in LATER_COLUMNS if name in raw},
             scores={metric: raw[f"score.{metric}"] for metric in metrics},
         )
         for raw in table.to_pylist()

@@ -1,4 +1,4 @@
-"""What can be known to fail before a model is loaded: packages, their data, the chat template."""
+"""What can be known to fail before a model is loaded: packages, their data, the chat template, IFEval's prompts."""
 
 from __future__ import annotations
 
@@ -67,6 +67,14 @@ def check_template(model: Path, work: Sequence[Workload], *, plain: bool) -> lis
         must = "The model's chat template must show the user's turn."
         return [Problem(must, "a prompt without it", str(model), "Correct chat_template.jinja.")]
     return []
+
+
+def check_instructions(work: Sequence[Workload]) -> list[Problem]:
+    """Return what is wrong with the prompts of verifiable instructions, by line."""
+    from suture.evaluate.prompts import check_prompts
+
+    files = {load.task.name: load.items for load in work if isinstance(load.items, Path)}
+    return [found for name, path in files.items() for found in check_prompts(path, name)]
 
 
 def _packaged(text: bool) -> list[Problem]:

@@ -19,9 +19,10 @@ from typing import Any
 import suture
 from suture.checkpoint.digest import tokenizer_digest
 from suture.checkpoint.load import load_model, load_tokenizer
-from suture.evaluate import drift, harness, ifeval, textscores, verifiable
+from suture.evaluate import drift, harness, ifeval, repaired, textscores, verifiable
 from suture.evaluate.backend import Answerer
 from suture.evaluate.engine import Engine, apply_chat
+from suture.evaluate.further import Further, add_scores, is_written
 from suture.evaluate.harness_tasks import protocol_digest
 from suture.evaluate.items import ItemRow, read_meta, write_rows
 from suture.evaluate.jobs import PROMPT_SIDE_EFFECTS, Job, make_job
@@ -46,12 +47,14 @@ def evaluate_model(
     answerer: Answerer | None = None,
     about: Mapping[str, Any] | None = None,
     reuse: bool = True,
+    further: Further | None = None,
 ) -> dict[str, Path]:
     """Evaluate the model folder `model` on all of `work` and return task name -> folder of its rows.
 
     digest is the model's weights digest; limit takes the first items of every task only. The model is loaded once, and
     not at all where everything is there already. An answerer elsewhere (a server) is given with what identifies it,
-    `about`, which becomes part of the key; with `reuse` off nothing kept is read. Needs the extra `suture[eval]`.
+    `about`, which becomes part of the key; with `reuse` off nothing kept is read. further is scored on written answers
+    beside the tasks' own metrics, on finished ones too. Needs the extra `suture[eval]`.
     """
     stay_offline()
     tokenizer = tokenizer_digest(model)
@@ -69,6 +72,11 @@ def evaluate_model(
                 name = load.task.name
                 job = make_job(running, load, asked.get(name), digest, tokenizer, batch_size, limit)
                 _keep(name, job, folders[name], keys[name], reuse)
+    written = [load for load in work if is_written(load)] if further is not None else []
+    if further is not None and written:
+        with alone(results / digest[:12]):
+            for load in written:
+                add_scores(folders[load.task.name], load.take(limit), further)
     return folders
 
 
@@ -97,13 +105,15 @@ def _keep(name: str, job: Job, folder: Path, key: Mapping[str, Any], reuse: bool
                 advance(job.sizes[number])
             rows += kept
     finished = job.finish(rows)
-    meta = {
+    meta: dict[str, Any] = {
         "key": dict(key),
         "items": len(finished),
         "resumed": resumed,
         "seconds": time.perf_counter() - began,
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
+    if changed := repaired.difference(finished):
+        meta["published and repaired"] = repaired.as_meta(changed)
     write_rows(folder, finished, meta)
     parts.remove()
 
@@ -115,8 +125,10 @@ def signatures(load: Workload) -> dict[str, str]:
     if load.task.kind == "harness":
         return harness.signatures(load.task)
     if load.task.kind == "ifeval":
-        verifiers = verifiable.signature() if load.task.name == "ifbench" else ifeval.signature()
-        return {**dict.fromkeys(load.task.metrics, verifiers), **textscores.signatures(PROMPT_SIDE_EFFECTS)}
+        metrics = load.task.metrics
+        ours = load.task.name == "ifbench"
+        judged = dict.fromkeys(metrics, verifiable.signature()) if ours else ifeval.signatures(metrics)
+        return {**judged, **textscores.signatures(PROMPT_SIDE_EFFECTS)}
     return dict.fromkeys(load.task.metrics, f"suture {suture.__version__}, {load.task.kind}")
 
 

@@ -44,6 +44,12 @@ class Verdict:
     loose: Judged
     approximate: bool = False
 
+    @property
+    def drawn(self) -> bool:
+        """Whether another draw of the published code may change the verdict."""
+        changes = any(judged.least != judged.greatest for judged in (self.strict, self.loose))
+        return changes and not self.approximate
+
 
 @dataclass(frozen=True, slots=True)
 class Instructions:

@@ -7,7 +7,15 @@ from math import isfinite
 
 from suture.compare.axes import best_floors
 from suture.compare.verdicts import Contrast, Interval
-from suture.report.contrasts import count_text, flip_cell, is_distance, noninferiority_lines, p_cell
+from suture.evaluate.repaired import is_repaired
+from suture.report.contrasts import (
+    count_text,
+    flip_cell,
+    is_distance,
+    noninferiority_lines,
+    p_cell,
+    repaired_lines,
+)
 from suture.report.data import ReportData
 from suture.report.labels import (
     MARKS,
@@ -27,16 +35,19 @@ PLAIN = ("lost", "gained")  # of 0/1 metrics only
 
 
 def compact_tables(data: ReportData) -> Iterator[Table]:
-    """Yield one table for each metric and parent, primary metrics first, drift left out."""
+    """Yield one table for each metric and parent, primary metrics first, drift left out.
+
+    Repaired scores have no table of their own: a difference that the repair changes stands below the published one.
+    """
     primary = data.comparison.primary
     found: dict[tuple[str, str, str], list[Contrast]] = {}
     for contrast in sorted(data.comparison.contrasts, key=lambda c: (c.task, c.metric) not in primary):
-        if not is_distance(data, contrast):
+        if not is_distance(data, contrast) and not is_repaired(contrast.metric):
             found.setdefault((contrast.task, contrast.metric, contrast.against), []).append(contrast)
     for (task, metric, against), contrasts in found.items():
         title = f"{measure_in_unit(task, metric)}, against {against}"
         columns = [c for c in COLUMNS if c not in PLAIN or any(isfinite(row.forgotten) for row in contrasts)]
-        rows = tuple(_row(contrast, columns) for contrast in contrasts)
+        rows = tuple(_row(data, contrast, columns) for contrast in contrasts)
         yield Table(title, _caption(data, contrasts), tuple(columns), rows)
 
 
@@ -59,7 +70,7 @@ def noise_table(data: ReportData) -> Table:
     return Table("Noise (A/A)", caption, ("model", "measure", "n", "flip rate", "difference"), tuple(rows))
 
 
-def _row(contrast: Contrast, columns: Sequence[str]) -> Row:
+def _row(data: ReportData, contrast: Contrast, columns: Sequence[str]) -> Row:
     metric, tone = contrast.metric, TONES[contrast.verdict]
     retained = f"{share(contrast.retention)} {share_interval(contrast.retention_interval)}".rstrip()
     cells = {
@@ -68,7 +79,7 @@ def _row(contrast: Contrast, columns: Sequence[str]) -> Row:
         "difference": Cell(
             with_interval(metric, contrast.difference, contrast.interval, signed=True),
             number=True,
-            details=(f"detects {value_text(metric, contrast.mde)}",),
+            details=(*repaired_lines(data, contrast), f"detects {value_text(metric, contrast.mde)}"),
         ),
         "p": p_cell(contrast, test=False),
         "lost": _flips(contrast.forgotten, contrast.forgotten_interval, contrast.forgotten_above_chance),

@@ -6,6 +6,7 @@ from math import isfinite, isnan
 
 from suture.compare.axes import best_floors
 from suture.compare.verdicts import Contrast, Interval
+from suture.evaluate.repaired import is_repaired, twin
 from suture.report.data import ReportData
 from suture.report.labels import (
     MARKS,
@@ -41,9 +42,17 @@ _SHORT = {"Holm": "Holm", "Benjamini-Hochberg": "BH"}
 
 
 def contrast_table(data: ReportData) -> Table:
-    """Return one row for each contrast that was made, drift apart."""
-    contrasts = [c for c in data.comparison.contrasts if not is_distance(data, c)]
+    """Return one row for each contrast that was made, drift apart; repaired differences below the published ones."""
+    contrasts = [c for c in data.comparison.contrasts if not is_distance(data, c) and not is_repaired(c.metric)]
     return Table("All contrasts", _caption(data), COLUMNS, tuple(_row(data, contrast) for contrast in contrasts))
+
+
+def repaired_lines(data: ReportData, contrast: Contrast) -> tuple[str, ...]:
+    """Return the difference by IFEval's repaired verdicts as one line, nothing where it is that of the published."""
+    other = data.comparison.contrast(contrast.model, contrast.against, contrast.task, twin(contrast.metric))
+    if other is None or (other.difference, other.interval) == (contrast.difference, contrast.interval):
+        return ()
+    return (f"repaired {with_interval(other.metric, other.difference, other.interval, signed=True)}",)
 
 
 def recovered_table(data: ReportData) -> Table:
@@ -80,7 +89,7 @@ def _row(data: ReportData, contrast: Contrast) -> Row:
             Cell(
                 with_interval(metric, contrast.difference, contrast.interval, signed=True),
                 number=True,
-                details=(contrast.interval.method,),
+                details=(contrast.interval.method, *repaired_lines(data, contrast)),
             ),
             p_cell(contrast),
             flip_cell(contrast.forgotten, contrast.forgotten_interval, contrast.forgotten_above_chance),

@@ -20,24 +20,34 @@ NOT_REACHED = "not reached"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One start: points (x, y) and the outline of its band in the panel's units; style in 0 to 3."""
+    """One start or method: points (x, y), the outline of its band in the panel's units; style in 0 to 3.
+
+    spoken: the whole line in words; said: each of its points, for a reader who hovers.
+    """
 
     start: str
     style: int
     points: tuple[tuple[float, float], ...]
     band: tuple[tuple[float, float], ...]
     spoken: str
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One measure: ticks (place, text), lines, and at which x parity is established, None where it is not."""
+    """One measure: ticks (place, text), lines, and at which x parity is established, None where it is not.
+
+    floor: the place and name of the best trivial answer; scale: (least and largest coefficient, their places), for a
+    panel on which the slider's coefficient is marked.
+    """
 
     measure: str
     across: tuple[tuple[float, str], ...]
     up: tuple[tuple[float, str], ...]
     lines: tuple[Line, ...]
     parity: float | None
+    floor: tuple[float, str] | None = None
+    scale: tuple[float, float, float, float] | None = None
 
 
 def curve_panels(data: ReportData) -> tuple[Panel, ...]:

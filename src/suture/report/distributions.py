@@ -9,7 +9,7 @@ from math import isfinite
 from suture.compare.axes import orientation
 from suture.compare.verdicts import Contrast
 from suture.report.data import ReportData
-from suture.report.labels import SIDE_EFFECTS, measure_in_unit, value_text
+from suture.report.labels import is_quality, measure_in_unit, value_text
 
 HEIGHT = 24.0  # of a histogram, in the units in which its width is 100
 
@@ -56,8 +56,8 @@ def spreads(data: ReportData) -> tuple[Spread, ...]:
     found: dict[tuple[str, str, str], list[Contrast]] = {}
     for contrast in data.comparison.contrasts:
         key = (contrast.task, contrast.metric)
-        shown = key in judged if judged else contrast.metric not in SIDE_EFFECTS
-        if contrast.histogram and shown and not contrast.metric.startswith("kl_to_"):
+        shown = key in judged if judged else is_quality(contrast.metric)
+        if contrast.histogram and shown:
             found.setdefault((*key, contrast.against), []).append(contrast)
     return tuple(_spread(contrasts) for contrasts in found.values())
 

@@ -15,6 +15,7 @@ from suture.report.data import ReportData
 from suture.report.finding import findings, headline, what_was_merged
 from suture.report.heat import heat_table
 from suture.report.plane import front_sentence, fronts
+from suture.report.sweep import sweep_table
 from suture.report.table import Table
 from suture.report.tables import (
     description_tables,
@@ -55,6 +56,7 @@ def tables_of(data: ReportData) -> Iterator[Table]:
         contrast_table(data),
         parity_table(data),
         curve_table(data),
+        sweep_table(data),
         *description_tables(data),
         planning_table(data),
         noise_table(data),

@@ -16,10 +16,13 @@ from suture.compare.verdicts import Contrast
 from suture.report.bare import primary_of
 from suture.report.data import ReportData
 from suture.report.finding import better_parent
-from suture.report.labels import MARKS, TONES, measure_in_unit, value_text, with_interval
+from suture.report.labels import AXES, MARKS, TONES, measure_in_unit, value_text, with_interval
+from suture.report.overview import FACTS
 from suture.report.plane import plane_keys
 from suture.report.table import Cell, Row, Table
 
+TITLE = "Verdicts at a glance"
+ACROSS = 6  # measures that fit a page's width
 Tone = Literal["kept", "forgotten", "open", "mute", "better", "worse", "level", "own"]
 HEAT_MARKS = {**MARKS, "better": "▲", "worse": "▼", "level": "≈", "own": "="}
 WORDS = {
@@ -61,6 +64,18 @@ class HeatMap:
     rows: tuple[tuple[str, tuple[HeatCell | None, ...]], ...]
 
     @property
+    def down(self) -> bool:
+        """Whether the measures run down the page and the models across, since so many fit no page's width."""
+        return len(self.columns) > max(ACROSS, len(self.rows))
+
+    def lines(self) -> tuple[tuple[str, str, tuple[HeatCell | None, ...]], ...]:
+        """Return the map turned: measure, margin, and the cell of each model."""
+        return tuple(
+            (name, margin, tuple(cells[index] for _, cells in self.rows))
+            for index, (name, margin) in enumerate(self.columns)
+        )
+
+    @property
     def tones(self) -> tuple[Tone, ...]:
         """The tones that occur, for the legend, in a fixed order."""
         seen = {cell.tone for _, cells in self.rows for cell in cells if cell}
@@ -82,22 +97,40 @@ def heat_map(data: ReportData) -> HeatMap:
 def heat_table(data: ReportData) -> Table:
     """Return the heat map as a neutral table, for formats without colour."""
     found = heat_map(data)
-    rows = [
-        Row((Cell(label), *(Cell(f"{c.mark} {c.word} {c.difference}".rstrip() if c else "–") for c in cells)), label)
-        for label, cells in found.rows
-    ]
-    columns = tuple(f"{name}, {margin}" if margin else name for name, margin in found.columns)
     caption = "Each cell against the parent that scores better on the measure: verdict and difference."
-    return Table("Verdicts at a glance", caption, ("model", *columns), tuple(rows))
+    if found.down:
+        turned = [Row((Cell(_titled(name, margin)), *map(_written, cells))) for name, margin, cells in found.lines()]
+        columns = ("measure", *(label for label, _ in found.rows))
+        return Table(TITLE, caption, columns, tuple(turned))
+    rows = [Row((Cell(label), *map(_written, cells)), label) for label, cells in found.rows]
+    return Table(TITLE, caption, ("model", *(_titled(*column) for column in found.columns)), tuple(rows))
+
+
+def _written(cell: HeatCell | None) -> Cell:
+    return Cell(f"{cell.mark} {cell.word} {cell.difference}".rstrip() if cell else "–")
+
+
+def _titled(name: str, margin: str) -> str:
+    return f"{name}, {margin}" if margin else name
 
 
 def _unjudged(data: ReportData, judged: set[str]) -> tuple[tuple[str, str], ...]:
-    """One measure for each task without a margin: its primary metric where that is known and scored, else the first."""
+    """One measure for each task without a margin, by axis: its primary metric where that is scored, else the first.
+
+    Beside a ROUGE stand the facts that an answer leaves out and makes up.
+    """
     found: dict[str, str] = {}
     for task, metric in plane_keys(data):
         if task not in judged and (task not in found or metric == primary_of(task)):
             found[task] = metric
-    return tuple(found.items())
+    order = [data.task_axes.get(task, "") for task in found]
+    axes = [*(axis for axis in AXES if axis in order), *(axis for axis in dict.fromkeys(order) if axis not in AXES)]
+    known = plane_keys(data)
+    keys = []
+    for task, metric in sorted(found.items(), key=lambda key: axes.index(data.task_axes.get(key[0], ""))):
+        beside = FACTS if metric.startswith("rouge") else ()
+        keys += [(task, metric), *((task, fact) for fact in beside if (task, fact) in known)]
+    return tuple(keys)
 
 
 def _cell(data: ReportData, label: str, task: str, metric: str) -> HeatCell | None:

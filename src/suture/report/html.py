@@ -21,6 +21,7 @@ from suture.report.labels import TONES, coefficient, share
 from suture.report.plane import front_sentence
 from suture.report.private import write_private
 from suture.report.regressions import regressions
+from suture.report.sweep import sweep_groups, sweep_table
 from suture.report.view import page_data
 
 SCRIPTS = ("base.js", "curve.js", "sweep.js", "answers.js", "items.js", "regressions.js", "slider.js")
@@ -57,6 +58,8 @@ def render_report(data: ReportData, *, text: bool = True) -> str:
         spreads=spreads(data),
         panels_of_shots=curves.curve_panels(data),
         curves=curves,
+        sweeps=sweep_groups(data),
+        sweep_table=sweep_table,
         front_sentence=front_sentence(data),
         tables=tables,
         contrasts=contrasts,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from suture.compare.verdicts import Interval
+from suture.evaluate.repaired import SUFFIX, Difference, is_repaired
 
 MISSING = "–"
 NARROW = "\u202f"  # narrow no-break space: keeps an interval on one line
@@ -100,6 +101,14 @@ METRICS: Mapping[str, Metric] = {
     "rougeLsum": Metric("ROUGE-Lsum", "", 1.0, 1),
     "bleu": Metric("BLEU", "", 1.0, 1),
     "meteor": Metric("METEOR", "", 1.0, 1),
+    "bertscore_f1": Metric("BERTScore F1", "", 1.0, 1),
+    "medcon": Metric("MEDCON", "", 1.0, 1),
+    "alignscore": Metric("AlignScore", "", 1.0, 1),
+    "bleurt": Metric("BLEURT", "", 1.0, 1),
+    "radgraph": Metric("RadGraph", "", 1.0, 1),
+    "acibench": Metric("composite acibench", "", 1.0, 1),
+    "discharge-me": Metric("composite discharge-me", "", 1.0, 1),
+    "plain": Metric("composite plain", "", 1.0, 1),
     "words": Metric("words an answer", "words", 1.0, 0),
     "repetition": Metric("repetition", *_SHARE),
     "language_mixing": Metric("other language", *_SHARE),
@@ -112,8 +121,16 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
+def is_quality(metric: str) -> bool:
+    """Return whether `metric` may be an axis: no side effect, no distance, no second reading of another metric."""
+    return metric not in SIDE_EFFECTS and not metric.startswith("kl_to_") and not is_repaired(metric)
+
+
 def metric_style(metric: str) -> Metric:
     """Return how `metric` is shown; an unknown one is shown as it is, three decimals."""
+    if is_repaired(metric):
+        shown = METRICS[metric.removesuffix(SUFFIX)]
+        return Metric(f"{shown.name}, repaired", shown.unit, shown.scale, shown.decimals)
     if metric.startswith("kl_to_"):
         return Metric(f"KL to {metric.removeprefix('kl_to_')}", "nats a token", 1.0, 3)
     return METRICS.get(metric, Metric(metric.replace("_", " "), "", 1.0, 3))
@@ -205,3 +222,28 @@ def coefficient(value: float) -> str:
 def realised(value: float) -> str:
     """Write a realised coefficient: always three decimals, so that a shift shows."""
     return number(value, 3)
+
+
+_OF_INSTRUCTIONS = {"strict": "inst_level_strict", "loose": "inst_level_loose"}
+
+
+def repair_line(task: str, found: Difference, *, names: int = 10) -> str:
+    """Return the sentence that says what the repair of IFEval's verdicts changes, the first `names` items by name."""
+    name = TASKS.get(task, task)
+    if not found.items:
+        text = f"{name}: published and repaired verdicts agree on all {found.n} prompts"
+    else:
+        listed = ", ".join(found.items[:names]) + (", …" if len(found.items) > names else "")
+        moved = ", ".join(
+            f"{metric_style(level).name} {value_text(level, value)} → {value_text(level, found.repaired[level])} %"
+            for level, value in found.published.items()
+            if value != found.repaired[level]
+        )
+        text = f"{name}: published and repaired verdicts differ on {len(found.items)} of {found.n} prompts ({listed})"
+        text += f": {moved}" if moved else ", with equal means"
+    if found.drawn:
+        text += f"; {found.drawn} of {found.instructions} instructions hang on a draw of the published code"
+    if found.accuracy:
+        shares = [f"{kind} {value_text(name, found.accuracy[name])} %" for kind, name in _OF_INSTRUCTIONS.items()]
+        text += f". Of all {found.instructions} instructions, as its authors count: {', '.join(shares)}"
+    return f"{text}."

@@ -7,6 +7,7 @@ from math import isfinite
 
 from suture.compare.axes import best_floors
 from suture.compare.verdicts import Contrast
+from suture.evaluate.repaired import SUFFIX, is_repaired
 from suture.report.bare import primary_of
 from suture.report.contrasts import count_text
 from suture.report.data import ReportData
@@ -25,6 +26,8 @@ from suture.report.tables import described_cell
 
 MANY = 4  # tasks beyond which tables of every metric no longer fit a reader's screen, or patience
 
+FACTS = ("fact_recall", "fact_omission", "fact_fabrication")
+
 Key = tuple[str, str]
 
 
@@ -36,18 +39,24 @@ def is_broad(data: ReportData) -> bool:
 def chosen_measures(data: ReportData) -> list[Key]:
     """Return (task, metric) of each task's primary metric and of those with a margin or declared primary, by axis.
 
-    The primary metric of a task that Suture does not know is its first one. Probes have none.
+    The primary metric of a task that Suture does not know is its first one. Probes have none. Beside a chosen ROUGE
+    stand the facts that an answer leaves out and makes up, beside a chosen level of IFEval its score by the repaired
+    verdicts.
     """
     metrics: dict[str, list[str]] = {}
     for score in data.comparison.scores:
         if data.task_axes.get(score.task) != "probe" and score.metric not in metrics.setdefault(score.task, []):
             metrics[score.task].append(score.metric)
-    stated = {*data.comparison.primary, *((margin.task, margin.metric) for margin in data.comparison.margins)}
+    chosen = {*data.comparison.primary, *((margin.task, margin.metric) for margin in data.comparison.margins)}
+    chosen |= {(task, primary_of(task) if primary_of(task) in found else found[0]) for task, found in metrics.items()}
+    rouge = {task for task, metric in chosen if metric.startswith("rouge")}
     keys = [
         (task, metric)
         for task, found in metrics.items()
         for metric in found
-        if (task, metric) in stated or metric == (primary_of(task) if primary_of(task) in found else found[0])
+        if (task, metric) in chosen
+        or (metric in FACTS and task in rouge)
+        or (is_repaired(metric) and (task, metric.removesuffix(SUFFIX)) in chosen)
     ]
     order = [*AXES]
     axes = {task: data.task_axes.get(task, "") for task in metrics}
@@ -77,7 +86,10 @@ def _scores(data: ReportData, keys: list[Key]) -> Table:
         floor = best.get((task, metric))
         text = f"{value_text(metric, floor.value)} {floor.model}" if floor else MISSING
         rows.append(Row((Cell(measure_in_unit(task, metric)), *cells, Cell(text, "mute", number=True))))
-    caption = "The primary metric of each task: means of the items with their 95 % intervals."
+    caption = (
+        "The primary metric of each task, omitted and made-up facts beside ROUGE: means of the items with their 95 % "
+        "intervals."
+    )
     return Table("Overview: scores", caption, ("measure", *data.comparison.models, "best floor"), tuple(rows))
 
 

@@ -7,20 +7,18 @@ from math import nan
 
 from suture.compare.axes import orientation
 from suture.compare.pareto import front
+from suture.report.bare import primary_of
 from suture.report.data import ReportData
-from suture.report.labels import SIDE_EFFECTS, measure
+from suture.report.labels import is_quality, measure
 
 Key = tuple[str, str]
+UPWARD = ("clinical", "medical", "general")
 
 
 def plane_keys(data: ReportData) -> tuple[Key, ...]:
     """Return the (task, metric) pairs that may span the plane: measures of quality, no side effect, no drift."""
     known = dict.fromkeys((score.task, score.metric) for score in data.comparison.scores)
-    return tuple(
-        key
-        for key in known
-        if key[1] not in SIDE_EFFECTS and not key[1].startswith("kl_to_") and data.task_axes.get(key[0]) != "probe"
-    )
+    return tuple(key for key in known if is_quality(key[1]) and data.task_axes.get(key[0]) != "probe")
 
 
 def front_of(data: ReportData, x: Key, y: Key) -> tuple[str, ...]:
@@ -37,14 +35,25 @@ def fronts(data: ReportData) -> dict[str, list[str]]:
 
 
 def opening(data: ReportData) -> tuple[Key, Key] | None:
-    """Return the measures across and up that the plane opens on; None where fewer than two can span it."""
+    """Return the measures across and up that the plane opens on; None where fewer than two can span it.
+
+    Instruction following across and what a clinic asks for up: the judged measure of an axis, else the primary metric
+    of its first task.
+    """
     keys = plane_keys(data)
-    judged = {axis.axis: (axis.task, axis.metric) for axis in reversed(data.comparison.axes)}
-    x = judged.get("instruction") or (keys[0] if keys else None)
-    y = judged.get("clinical") or judged.get("medical")
-    others = [key for key in keys if key != x and key[0] != (x or ("",))[0]] or [key for key in keys if key != x]
-    y = y if y and y != x else (others[0] if others else None)
+    x = _of_axis(data, "instruction") or (keys[0] if keys else None)
+    y = next((key for axis in UPWARD if (key := _of_axis(data, axis)) and key != x), None)
+    if y is None:
+        others = [key for key in keys if key != x and key[0] != (x or ("",))[0]] or [key for key in keys if key != x]
+        y = others[0] if others else None
     return (x, y) if x and y else None
+
+
+def _of_axis(data: ReportData, name: str) -> Key | None:
+    judged = [(axis.task, axis.metric) for axis in data.comparison.axes if axis.axis == name]
+    known = [key for key in plane_keys(data) if data.task_axes.get(key[0]) == name]
+    primary = [key for key in known if key[1] == primary_of(key[0])]
+    return next(iter([*judged, *primary, *known]), None)
 
 
 def front_sentence(data: ReportData) -> str:

@@ -45,7 +45,7 @@ def comparison_table(data: ReportData) -> RenderableType:
 
     found = headline(data)
     judged = (score_table(data), verdict_table(data), curve_table(data), parity_table(data))
-    tables = (*judged, *description_tables(data), planning_table(data), realised_table(data))
+    tables = (*judged, *description_tables(data), noise_table(data), planning_table(data), realised_table(data))
     return Group(
         Text(data.title, "bold"),
         *([Text("Synthetic records, fictional patients.", "italic")] if data.synthetic else []),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite
 
+from suture.evaluate.repaired import is_repaired
 from suture.report.data import ReportData
 from suture.report.labels import measure
 
@@ -36,7 +37,7 @@ def panels(data: ReportData) -> tuple[Panel, ...]:
     counts: dict[tuple[str, str, str], int] = {}
     for contrast in data.comparison.contrasts:
         parent = data.comparison.score(contrast.against, contrast.task, contrast.metric)
-        if parent is None or not isfinite(contrast.forgotten):
+        if parent is None or not isfinite(contrast.forgotten) or is_repaired(contrast.metric):
             continue
         kept = max(0.0, parent.value - contrast.forgotten)
         neither = max(0.0, 1 - kept - contrast.forgotten - contrast.gained)

@@ -10,14 +10,15 @@ from blake3 import blake3
 
 from suture.compare.axes import orientation
 from suture.compare.verdicts import Contrast, Score
+from suture.evaluate.repaired import is_repaired
 from suture.report.data import AnswerSet, ReportData
 from suture.report.diff import word_diff
 from suture.report.finding import at_stake, findings
 from suture.report.labels import (
-    SIDE_EFFECTS,
     TASKS,
     TONES,
     coefficient,
+    is_quality,
     measure,
     metric_style,
     realised,
@@ -43,7 +44,9 @@ def page_data(data: ReportData, *, text: bool) -> dict[str, Any]:
         "axes": [_axis(data, index) for index in range(len(data.comparison.axes))],
         "scores": [_score(score) for score in data.comparison.scores],
         "items": [
-            _items(contrast, text=text) for contrast in data.comparison.contrasts if isfinite(contrast.forgotten)
+            _items(contrast, text=text)
+            for contrast in data.comparison.contrasts
+            if isfinite(contrast.forgotten) and not is_repaired(contrast.metric)
         ],
         "parents": list(data.comparison.against),
         "regressions": [_regression(found) for found in regressions(data)] if text else [],
@@ -92,18 +95,13 @@ def _metric(data: ReportData, task: str, metric: str) -> dict[str, Any]:
         "scale": style.scale,
         "decimals": style.decimals,
         "better": orientation(metric),
-        "plotted": metric not in SIDE_EFFECTS and not metric.startswith("kl_to_"),
+        "plotted": is_quality(metric),
     }
 
 
 def _axis(data: ReportData, index: int) -> dict[str, Any]:
     axis = data.comparison.axes[index]
-    return {
-        "axis": axis.axis,
-        "key": _key(axis.task, axis.metric),
-        "floor": axis.floor,
-        "floorValue": _null(axis.floor_value),
-    }
+    return {"axis": axis.axis, "key": _key(axis.task, axis.metric)}
 
 
 def _score(score: Score) -> dict[str, Any]:

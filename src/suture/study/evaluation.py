@@ -59,7 +59,7 @@ def refuse_unready(wanted: Wanted, folder: Path, *, backend: str, plain: bool, s
     What suites lack is refused where nothing else is there to run, or with `strict`. With `plain` a model needs no chat
     template. MissingExtraError where only packages are missing, else BadInputError.
     """
-    from suture.evaluate.ready import check_packages, check_template
+    from suture.evaluate.ready import check_instructions, check_packages, check_template
 
     problems = list(wanted.refused)
     if strict or not wanted.work:
@@ -67,6 +67,8 @@ def refuse_unready(wanted: Wanted, folder: Path, *, backend: str, plain: bool, s
     packages = check_packages(wanted.work, backend)
     if find_spec("transformers") is not None:
         problems += check_template(folder, wanted.work, plain=plain)
+    if not packages:
+        problems += check_instructions(wanted.work)
     if problems:
         raise BadInputError(*dict.fromkeys(problems), *packages)
     if packages:
@@ -88,13 +90,15 @@ def evaluate_tasks(
     below which the data sets lie. A task whose results are there under the same key is not run again. A model without a
     chat template is given plain text. Raises what is missing, and what `evaluate_model` raises.
     """
+    from suture.evaluate.further import plan_further
     from suture.evaluate.run import evaluate_model
 
     wanted = want([], tasks, Path(data) if data else None)
     folder = resolve_model(str(model))
     refuse_unready(wanted, folder, backend="hf", plain=True, strict=True)
     digest = weights_digest(folder)
-    evaluate_model(folder, wanted.work, results, digest=digest, batch_size=batch_size, limit=limit)
+    further = plan_further()
+    evaluate_model(folder, wanted.work, results, digest=digest, batch_size=batch_size, limit=limit, further=further)
     return results / digest[:12]
 
 

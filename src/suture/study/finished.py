@@ -76,7 +76,7 @@ def reported(done: Finished) -> ReportData:
     """Return the whole report of a finished study."""
     from suture.compare.axes import every_floor
 
-    comparison, replicates = read_compared(done.folder("compare"))
+    comparison = read_compared(done.folder("compare"))
     cards = tuple(_cards(done))
     return ReportData(
         title=done.study.title,
@@ -91,7 +91,6 @@ def reported(done: Finished) -> ReportData:
         gate=read_gate(done.folder("gate")),
         realised=tuple(_realised(done)),
         provenance=_provenance(done),
-        replicates=replicates,
         floors=tuple(every_floor(floor_folders(done.folder("floors")))),
         curves=tuple(_curves(done)),
     )

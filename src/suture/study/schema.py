@@ -58,7 +58,11 @@ class TaskRun(StrictModel):
 
 
 class Evaluation(StrictModel):
-    """What the models answer; ancestor and replicate name the tasks of the ancestor and of the A/A row."""
+    """What the models answer; ancestor and replicate name the tasks of the ancestor and of the A/A row.
+
+    The A/A row is the general parent evaluated a second time: how much the measurement itself moves. `replicate: true`
+    stands for every task.
+    """
 
     tasks: Annotated[dict[str, TaskRun], Field(min_length=1)]
     ancestor: tuple[str, ...] = ()
@@ -73,6 +77,13 @@ class Evaluation(StrictModel):
             if name not in known:
                 raise ValueError(f"'{name}' must be a task; {nearest(name, known)}")
         return tasks
+
+    @field_validator("replicate", mode="before")
+    @classmethod
+    def _every_task(cls, replicate: object, info: ValidationInfo) -> object:
+        if isinstance(replicate, bool):
+            return tuple(info.data.get("tasks", ())) if replicate else ()
+        return replicate
 
     @model_validator(mode="after")
     def _among_tasks(self) -> Self:

@@ -16,7 +16,7 @@ from typing import Any
 from blake3 import blake3
 
 from suture.compare.gate import Gate, GateCheck
-from suture.compare.verdicts import Comparison, Contrast, Interval, Margin, read_comparison, write_comparison
+from suture.compare.verdicts import Comparison, Interval, Margin, read_comparison, write_comparison
 from suture.data.records import ContrastPair, Record, read_items
 from suture.study.graph import Context
 from suture.study.models import weights_of, whole_model
@@ -26,6 +26,7 @@ from suture.tasks.registry import get_task
 from suture.tasks.suites import user_turn
 
 REPLICATE = "A/A"
+COMPARISON = "comparison.json"
 EVALUATION = "evaluation: "
 ANSWERS = "answers: "
 PARENTS = ("general", "clinical")
@@ -93,7 +94,7 @@ def gate(context: Context) -> str:
 
 
 def compare_models(context: Context) -> str:
-    """Compare all models with both parents, and the general parent with itself."""
+    """Compare all models with both parents, and the general parent with itself where it was evaluated twice."""
     from suture.compare.compare import compare
     from suture.compare.replicate import contrast_replicates
 
@@ -103,9 +104,8 @@ def compare_models(context: Context) -> str:
         again = results.pop(REPLICATE, None)
         found = compare(results, against=PARENTS, floors=floor_folders(context.inputs["floors"]), margins=margins)
         rows = contrast_replicates(results["general"], again, against="general", label=REPLICATE) if again else ()
-    write_comparison(context.folder / "comparison.json", found)
-    write_comparison(context.folder / "replicates.json", replace(found, contrasts=rows, scores=(), axes=()))
-    return digest_files([context.folder / "comparison.json", context.folder / "replicates.json"])
+    write_comparison(context.folder / COMPARISON, replace(found, replicates=rows))
+    return digest_files([context.folder / COMPARISON])
 
 
 def read_gate(folder: Path) -> Gate:
@@ -115,9 +115,9 @@ def read_gate(folder: Path) -> Gate:
     return Gate(raw["accepted"], checks, raw["sentence"])
 
 
-def read_compared(folder: Path) -> tuple[Comparison, tuple[Contrast, ...]]:
-    """Return the comparison and the A/A row that a step wrote."""
-    return read_comparison(folder / "comparison.json"), read_comparison(folder / "replicates.json").contrasts
+def read_compared(folder: Path) -> Comparison:
+    """Return the comparison that a step wrote, the A/A rows among it."""
+    return read_comparison(folder / COMPARISON)
 
 
 def floor_folders(folder: Path) -> dict[str, Path]:

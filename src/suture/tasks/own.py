@@ -175,4 +175,5 @@ def _choice(own: OwnTask, row: Row, name: str, group: str) -> Choice:
         index = options.index(answer) if answer in options else letter
     else:
         index = answer if type(answer) is int else -1
+    index = index if 0 <= index < len(options) else -1  # a letter beyond the last option is none of them either
     return Choice(name, group, tidy(row[own.input]), options, index)

@@ -15,6 +15,7 @@ from types import MappingProxyType
 import yaml
 
 from suture.errors import Problem, UsageError
+from suture.tasks.ifeval import LEVELS
 from suture.tasks.ifeval import TASK as IFEVAL
 from suture.tasks.task import Axis, Task
 
@@ -70,7 +71,7 @@ _IFBENCH = Task(
     axis="instruction",
     kind="ifeval",
     instruction="",
-    metrics=IFEVAL.metrics,
+    metrics=LEVELS,
     primary="prompt_level_loose",
     binary=True,
     max_new_tokens=1280,

@@ -186,3 +186,59 @@ def test_two_models_on_a_suite_can_be_compared(
     text = " ".join(capsys.readouterr().out.split())
     assert "refusals" in text
     assert "facts left out" in text or "made-up facts" in text
+
+
+def test_ifeval_says_whether_published_and_repaired_verdicts_part(
+    capsys: pytest.CaptureFixture[str], models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from suture.evaluate.engine import Engine, Generation
+
+    asked = {"instruction_id_list": ["change_case:english_lowercase"], "kwargs": [{}]}
+    rows = [{"key": key, "prompt": SECRET, **asked} for key in ("17", "18")]
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("\n".join(map(json.dumps, rows)))
+    answers = [Generation(text, 1, "stop", 0.0) for text in ("mild distress.", "")]
+    monkeypatch.setattr(Engine, "generate", lambda *_, **__: answers)
+    code, shown = call(capsys, models[0], "--task", f"ifeval={prompts}", "--out", tmp_path / "out")
+    assert code == 0
+    assert "prompts passed, strict, repaired on IFEval" in shown
+    assert "verdicts differ on 1 of 2 prompts (17): prompts passed, strict 50.0 → 0.0 %" in shown
+    (kept,) = (path for path in (tmp_path / "out").glob("*/ifeval/meta.json") if "floor-" not in str(path))
+    meta = json.loads(kept.read_text())
+    assert meta["published and repaired"]["items"] == ["17"]
+    assert meta["key"]["signatures"]["prompt_level_strict_repaired"].endswith("nothing drawn")
+
+
+def test_further_scores_are_shown_and_what_they_lack_is_said_before(
+    capsys: pytest.CaptureFixture[str],
+    models: tuple[Path, Path],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SUTURE_BERTSCORE_ENCODER", raising=False)
+    words = [models[0], "--task", "meqsum", "--data", data, "--out", tmp_path / "out"]
+    with pytest.raises(SystemExit):
+        main(["eval", *map(str, words)])
+    shown = capsys.readouterr()
+    said = " ".join(shown.err.split())
+    assert said.startswith("Written answers are scored without, for what is missing: bertscore_f1: needs an encoder")
+    assert "discharge-me: needs bertscore_f1, alignscore, medcon" in said
+    assert "composite plain on MeQSum" in shown.out
+    assert "BERTScore" not in shown.out  # absent, not 0
+    floor = read_rows(tmp_path / "out" / "floor-copy" / "meqsum")[0]
+    assert floor.scores["plain"] > 0
+    code, shown_now = call(capsys, models[0], "--task", "medqa", "--data", data, "--out", tmp_path / "out")
+    assert code == 0
+    assert "scored without" not in shown_now
+
+
+def test_a_composite_of_an_unknown_metric_is_refused_before_a_model_is_loaded(
+    capsys: pytest.CaptureFixture[str], models: tuple[Path, Path], data: Path, tmp_path: Path, loaded: list[Any]
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("composites:\n  mine:\n    mean: [rouge9]\n")
+    code, shown = call(capsys, models[0], "--task", "meqsum", "--data", data, "--composites", own)
+    assert code == 2
+    assert "'rouge9'" in shown
+    assert not loaded

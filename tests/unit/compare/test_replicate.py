@@ -39,3 +39,16 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     first, second = (write(tmp_path / name, name, [("a", 1.0)]) for name in ("one", "two"))
     with pytest.raises(IncompatibleError, match="itself"):
         contrast_replicates(first, second, against="general")
+
+
+def test_a_score_of_which_less_is_better_has_a_flip_rate_too(tmp_path: Path) -> None:
+    for name, flipped in (("one", 0.0), ("two", 1.0)):
+        rows = [
+            ItemRow("d", "quiz", f"q{i}", f"q{i}", "p", scores={"refusal": flipped if i == 0 else 0.0})
+            for i in range(4)
+        ]
+        write_rows(tmp_path / name / "quiz", rows, {})
+    (row,) = contrast_replicates(tmp_path / "one", tmp_path / "two", against="general")
+    assert (row.metric, row.flip_rate) == ("refusal", 0.25)
+    assert row.flip_interval.low > 0
+    assert row.forgotten != row.forgotten  # neither lost nor gained, where 1 is no success

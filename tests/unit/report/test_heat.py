@@ -8,6 +8,7 @@ import pytest
 
 from suture.report.data import ReportData
 from suture.report.heat import HEAT_MARKS, WORDS, heat_map, heat_table
+from suture.report.html import render_report
 
 
 def test_cells_carry_the_verdict_against_the_better_parent(report: ReportData) -> None:
@@ -67,3 +68,44 @@ def test_the_table_for_other_formats_writes_mark_and_word(report: ReportData) ->
 @pytest.mark.parametrize("label", ["general", "linear 0.5", "linear 0.5, 16 shots"])
 def test_every_model_has_a_row(report: ReportData, label: str) -> None:
     assert label in dict(heat_map(report).rows)
+
+
+def _with_many_tasks(report: ReportData) -> ReportData:
+    """The same report with eight more tasks of multiple choice."""
+    found, key = report.comparison, ("clinic_mcq", "accuracy")
+    names = [f"quiz_{k}" for k in range(8)]
+    scores = [replace(s, task=name) for name in names for s in found.scores if (s.task, s.metric) == key]
+    contrasts = [replace(c, task=name) for name in names for c in found.contrasts if (c.task, c.metric) == key]
+    wider = replace(found, scores=(*found.scores, *scores), contrasts=(*found.contrasts, *contrasts))
+    return replace(report, comparison=wider, task_axes={**report.task_axes, **dict.fromkeys(names, "medical")})
+
+
+def test_many_measures_run_down_the_page_with_the_same_cells(report: ReportData) -> None:
+    found = heat_map(_with_many_tasks(report))
+    assert found.down
+    assert not heat_map(report).down
+    lines = found.lines()
+    assert [name for name, _, _ in lines] == [name for name, _ in found.columns]
+    assert lines[3][2] == tuple(cells[3] for _, cells in found.rows)
+    table = heat_table(_with_many_tasks(report))
+    assert table.columns == ("measure", *report.comparison.models)
+    assert len(table.rows) == len(found.columns)
+    page = render_report(_with_many_tasks(report))
+    assert '<table class="heat down">' in page
+    assert page.count('<th scope="row">accuracy on quiz') == 8
+
+
+def test_facts_stand_beside_rouge_where_it_is_not_judged(report: ReportData) -> None:
+    found = report.comparison
+    scores = tuple(s for s in found.scores if s.task != "clinic_summary" or s.metric in ("rougeL", "fact_fabrication"))
+    bare = replace(report, comparison=replace(found, axes=(), margins=(), scores=scores))
+    names = [name for name, _ in heat_map(bare).columns]
+    where = names.index("ROUGE-L on clinic summaries")
+    assert names[where + 1] == "made-up facts on clinic summaries (an answer)"
+
+
+def test_measures_without_a_margin_stand_by_axis(report: ReportData) -> None:
+    bare = replace(report, comparison=replace(report.comparison, axes=(), margins=()))
+    names = [name for name, _ in heat_map(bare).columns]
+    assert names[0] == "instruction contrast (nats)"
+    assert names.index("prompts passed, strict on IFEval (%)") < names.index("accuracy on record questions (%)")

@@ -7,17 +7,22 @@ from math import nan
 import pytest
 
 from suture.compare.verdicts import Interval
+from suture.evaluate.repaired import Difference
 from suture.report.labels import (
     TASKS,
     coefficient,
     interval_text,
+    is_quality,
     measure,
+    measure_in_unit,
     number,
     realised,
+    repair_line,
     share,
     value_text,
     with_interval,
 )
+from suture.tasks.ifeval import LEVELS
 from suture.tasks.suites import SUITES, get_suite
 
 
@@ -68,3 +73,31 @@ def test_coefficients_and_shares() -> None:
     assert share(0.073) == "7.3\u202f%"
     assert share(-0.0) == "0.0\u202f%"
     assert share(nan) == "–"
+
+
+def test_a_repaired_score_is_named_after_its_metric() -> None:
+    assert measure_in_unit("ifeval", "prompt_level_loose_repaired") == "prompts passed, loose, repaired on IFEval (%)"
+    assert value_text("prompt_level_loose_repaired", 0.125) == "12.5"
+    assert not is_quality("prompt_level_loose_repaired")
+    assert is_quality("prompt_level_loose")
+
+
+def test_the_line_on_repaired_verdicts_names_numbers_and_items() -> None:
+    published = dict.fromkeys(LEVELS, 0.5)
+    same = Difference(2, published, published, (), 4, 0)
+    assert repair_line("ifeval", same) == "IFEval: published and repaired verdicts agree on all 2 prompts."
+    apart = Difference(2, published, {**published, "prompt_level_strict": 0.0}, ("k1",), 4, 1)
+    assert repair_line("ifeval", apart) == (
+        "IFEval: published and repaired verdicts differ on 1 of 2 prompts (k1): prompts passed, strict 50.0 → 0.0 %; "
+        "1 of 4 instructions hang on a draw of the published code."
+    )
+    even = Difference(30, published, published, tuple(map(str, range(12))), 0, 0)
+    assert repair_line("ifeval", even).endswith("12 of 30 prompts (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …), with equal means.")
+
+
+def test_the_authors_instruction_level_accuracy_is_said_beside_it() -> None:
+    accuracy = {"inst_level_strict": 0.25, "inst_level_loose": 0.5}
+    found = Difference(2, dict.fromkeys(LEVELS, 0.5), dict.fromkeys(LEVELS, 0.5), (), 4, 0, accuracy)
+    assert repair_line("ifeval", found).endswith(
+        "agree on all 2 prompts. Of all 4 instructions, as its authors count: strict 25.0 %, loose 50.0 %."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from suture.report.bare import primary_of
 from suture.report.data import ReportData
 from suture.report.plane import front_of, front_sentence, fronts, opening, plane_keys
 
@@ -35,8 +36,18 @@ def test_without_margins_two_tasks_span_it_and_with_one_measure_nothing_does(rep
     bare = replace(report, comparison=replace(report.comparison, axes=()))
     pair = opening(bare)
     assert pair is not None
-    assert pair[0][0] != pair[1][0]
+    assert pair == (CONTRAST, ("clinic_likelihood", "log_likelihood"))  # primary metrics of the axes
     scores = tuple(s for s in report.comparison.scores if (s.task, s.metric) == CONTRAST)
     alone = replace(bare, comparison=replace(bare.comparison, scores=scores))
     assert opening(alone) is None
     assert front_sentence(alone) == ""
+
+
+def test_a_primary_metric_goes_before_the_first_of_a_task(report: ReportData) -> None:
+    kept = [s for s in report.comparison.scores if s.task in ("ifeval", "clinic_summary")]
+    loose = [replace(s, metric="prompt_level_loose") for s in kept if s.metric == "prompt_level_strict"]
+    alone = replace(report.comparison, axes=(), scores=(*loose, *kept))
+    assert opening(replace(report, comparison=alone)) == (
+        ("ifeval", "prompt_level_strict"),
+        ("clinic_summary", primary_of("clinic_summary")),
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from suture.report.compact import compact_tables
 from suture.report.data import ReportData
 from suture.report.terminal import comparison_table
 
@@ -42,3 +44,16 @@ def test_models_measures_verdicts_and_finding_appear(report: ReportData) -> None
 @pytest.mark.parametrize("width", [100, 120])
 def test_an_interval_is_never_broken(report: ReportData, width: int) -> None:
     assert drawn(report, width).count("[") == len(re.findall(r"\[[^\s\]]+,[^\s\]]+\]", drawn(report, width)))
+
+
+def test_a_repaired_difference_stands_below_the_published_one_where_it_is_another(report: ReportData) -> None:
+    level = ("ifeval", "prompt_level_strict")
+    found = report.comparison
+    rows = [row for row in found.contrasts if (row.task, row.metric) == level]
+    same, *others = (replace(row, metric=f"{row.metric}_repaired") for row in rows)
+    moved = [replace(row, difference=row.difference - 0.01) for row in others]
+    twice = replace(report, comparison=replace(found, contrasts=(*found.contrasts, same, *moved)))
+    tables = [table for table in compact_tables(twice) if "passed, strict" in table.title]
+    assert not any("repaired" in table.title for table in tables)
+    lines = [line for table in tables for row in table.rows for cell in row.cells for line in cell.details]
+    assert sum(line.startswith("repaired ") for line in lines) == len(others) > 0

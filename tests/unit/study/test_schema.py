@@ -99,6 +99,20 @@ def test_the_full_protocol_is_laid_over_and_renames(tmp_path: Path) -> None:
     assert full.data == plain.data
 
 
+@pytest.mark.parametrize(
+    ("said", "tasks"),
+    [(True, ("contrast", "clinic_likelihood")), (False, ()), (["contrast"], ("contrast",))],
+)
+def test_a_replicate_names_its_tasks_or_is_of_all(tmp_path: Path, said: Any, tasks: tuple[str, ...]) -> None:
+    evaluation = {"replicate": said, "tasks": {"contrast": {}, "clinic_likelihood": {"n": 4}}}
+    assert _load(tmp_path, {"evaluation": evaluation}).evaluation.replicate == tasks
+
+
+def test_a_replicate_of_no_task_evaluated_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'contrst' must be one of the tasks evaluated.*contrast"):
+        _load(tmp_path, {"evaluation": {"replicate": ["contrst"], "tasks": {"contrast": {}}}})
+
+
 def test_another_ancestor_renames_the_study(tmp_path: Path) -> None:
     study = _load(tmp_path, {"ancestor": {"package": "p", "file": "f", "sha256": "0" * 64}}, ancestor="org/Other")
     assert study.name == "small-on-other"

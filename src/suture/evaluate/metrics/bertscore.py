@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from suture.checkpoint.digest import weights_digest
+from suture.checkpoint.load import quiet_transformers
 from suture.errors import BadInputError, MissingExtraError, Problem, SutureError, UsageError
 from suture.evaluate.packaged import stay_offline
 
@@ -95,7 +96,8 @@ def _scorer(encoder: Encoder) -> Any:
     stay_offline()
     from bert_score import BERTScorer
 
-    scorer = BERTScorer(model_type=str(encoder.folder), num_layers=encoder.layer, batch_size=32)
+    with quiet_transformers():
+        scorer = BERTScorer(model_type=str(encoder.folder), num_layers=encoder.layer, batch_size=32)
     if scorer._tokenizer.model_max_length > _LONGEST:
         scorer._tokenizer.model_max_length = int(scorer._model.config.max_position_embeddings)
     return scorer

@@ -9,14 +9,14 @@ from typing import Any
 from suture.errors import BadInputError, Problem, refuse
 from suture.evaluate import ifbench, ifeval_rules
 from suture.evaluate.languages import Languages
+from suture.evaluate.prompts import MUST, fault, parse
+from suture.evaluate.repaired import HOW, twin
 from suture.evaluate.scoring.inputs import Matched, Row, Table, name_lines
 from suture.evaluate.scoring.protocols import INSTRUCTION_METRICS, Protocol
 from suture.evaluate.scoring.result import Score, Scored
-from suture.evaluate.verdicts import Instructions, Judged, Verdict, Verifiers, arguments, failed, judge
+from suture.evaluate.verdicts import Instructions, Judged, Verdict, Verifiers, failed, judge
 from suture.events import track
 
-REPAIRED = "_repaired"
-_MUST = "A prompt must have instruction_id_list (ids of known instructions) and kwargs (an object for each)."
 Pick = Callable[[Judged], bool]
 
 
@@ -40,7 +40,7 @@ def score_instructions(protocol: Protocol, prompts: Table, matched: Matched) -> 
     rows = [_row(item, found, pair) for item, found, pair in zip(items, verdicts, matched.pairs, strict=True)]
     about = {
         "instructions": sum(len(found) for found in verdicts),
-        "drawn": sum(_is_drawn(verdict) for found in verdicts for verdict in found),
+        "drawn": sum(verdict.drawn for found in verdicts for verdict in found),
         "approximate": sum(verdict.approximate for found in verdicts for verdict in found),
     }
     missing, extra = len(matched.missing), len(matched.extra)
@@ -52,34 +52,13 @@ def _read_instructions(prompts: Table, matched: Matched, verifiers: Verifiers) -
     items: list[Instructions] = []
     problems: list[Problem] = []
     for row, _ in matched.pairs:
-        item = _instructions(row)
-        got = "another form" if item is None else _fault(item, verifiers)
-        if got:
-            problems.append(Problem(_MUST, got, f"{prompts.path}, line {row.line}"))
+        item = parse(row.id, row.fields)
+        if got := fault(item, verifiers):
+            problems.append(Problem(MUST, got, f"{prompts.path}, line {row.line}"))
         elif item is not None:
             items.append(item)
     refuse(BadInputError, problems)
     return items
-
-
-def _instructions(row: Row) -> Instructions | None:
-    ids, kwargs = row.fields.get("instruction_id_list"), row.fields.get("kwargs")
-    if not isinstance(ids, list) or not isinstance(kwargs, list) or len(ids) != len(kwargs) or not ids:
-        return None
-    if not all(isinstance(one, str) for one in ids) or not all(isinstance(one, dict) for one in kwargs):
-        return None
-    return Instructions(row.id, str(row.fields["prompt"]), tuple(ids), tuple(kwargs))
-
-
-def _fault(item: Instructions, verifiers: Verifiers) -> str:
-    for identifier, kwargs in zip(item.ids, item.kwargs, strict=True):
-        if identifier not in verifiers.classes:
-            return f"the unknown instruction '{identifier[:60]}'"
-        try:
-            verifiers.make(identifier, arguments(kwargs), item.prompt)
-        except (TypeError, ValueError, AttributeError, KeyError, IndexError):
-            return f"kwargs that do not fit '{identifier}'"
-    return ""
 
 
 def _other_prompts(matched: Matched) -> tuple[str, ...]:
@@ -98,9 +77,9 @@ def _scores(verdicts: Sequence[Sequence[Verdict]], signature: str, protocol: Pro
         low, high = (_level(name, verdicts, pick) for pick in (_least, _greatest))
         scores[name] = Score(_level(name, verdicts, _published), signature, (low, high))
     if protocol.kind == "ifeval":
-        how = f"{signature}; repaired: language by most of ten seeded draws, nothing drawn"
+        how = f"{signature}; {HOW}"
         for name in INSTRUCTION_METRICS:
-            scores[name + REPAIRED] = Score(_level(name, verdicts, _repaired), how)
+            scores[twin(name)] = Score(_level(name, verdicts, _repaired), how)
     return scores
 
 
@@ -121,16 +100,11 @@ def _row(item: Instructions, found: Sequence[Verdict], pair: tuple[Row, Row | No
         "loose": [verdict.loose.published for verdict in found],
         "strict_repaired": [verdict.strict.repaired for verdict in found],
         "loose_repaired": [verdict.loose.repaired for verdict in found],
-        "drawn": [_is_drawn(verdict) for verdict in found],
+        "drawn": [verdict.drawn for verdict in found],
     }
     if any(verdict.approximate for verdict in found):
         row["approximate"] = [verdict.approximate for verdict in found]
     return row
-
-
-def _is_drawn(verdict: Verdict) -> bool:
-    changes = any(judged.least != judged.greatest for judged in (verdict.strict, verdict.loose))
-    return changes and not verdict.approximate
 
 
 def _published(judged: Judged) -> bool:

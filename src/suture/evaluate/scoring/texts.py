@@ -104,7 +104,7 @@ def _columns(wanted: Wanted, responses: Texts, references: Texts, options: TextO
         if name in columns:
             continue
         try:
-            columns[name] = _compute(name, responses, references, options)
+            columns[name] = compute(name, responses, references, options)
         except MissingExtraError as error:
             reason = "; ".join(f"{problem.must} {problem.do}".strip() for problem in error.problems)
             columns[name] = [math.nan] * len(references), f"not computed: {reason}"
@@ -118,7 +118,11 @@ def _rounded(column: Column, decimals: int | None) -> Column:
     return [round(value, decimals) for value in values], f"{signature}, each item rounded to {decimals} decimals"
 
 
-def _compute(name: str, responses: Texts, references: Texts, options: TextOptions) -> Column:
+def compute(name: str, responses: Texts, references: Texts, options: TextOptions) -> Column:
+    """Return one metric's value for each pair, in [0, 100], and its signature; NaN with the reason where it is absent.
+
+    ROUGE, which comes in fours, is not among them. Raises UsageError for a plug-in that miscounts.
+    """
     if name == "bleu":
         values = _each("bleu", responses, references, lambda a, b: bleu.score(a, b, plain=True))
         return values, f"{bleu.signature(plain=True)}, mean over items"

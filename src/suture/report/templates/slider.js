@@ -65,20 +65,18 @@ function stopInAddress() {
 
 function redraw() {
   drawCurve();
-  for (const [plot, axis] of sweepPlots) drawSweep(plot, axis);
-  if (page.path.length) showPosition(current);
+  if (page.path.length) goTo(current);
 }
 
 if (page.path.length) {
   current = stopInAddress();
   settleHeadline();
   window.addEventListener("resize", settleHeadline);
-  listeners.push(showPosition, showReadout, showItems);
+  listeners.push(showPosition, showReadout, showItems, markSweep);
   if (headline) listeners.push((index) => writeHeadline(page.path[index]));
   byId("coefficient").addEventListener("input", (event) => goTo(Number(event.target.value)));
   for (const tick of document.querySelectorAll(".ticks button")) tick.addEventListener("click", () => goTo(Number(tick.dataset.stop)));
   window.addEventListener("hashchange", () => goTo(stopInAddress()));
-  startSweep();
 }
 startCurve();
 startAnswers();
