@@ -26,7 +26,7 @@ from suture.kernels.elect import elected, empty_rows
 from suture.kernels.elementwise import empty_like, importances, l1_distances, nearswap, variances
 from suture.kernels.fused import finish
 from suture.kernels.groups import gram_groups, weighted_groups
-from suture.kernels.random import thinned
+from suture.kernels.random import pack_kept, thinned, unpack_kept
 from suture.kernels.select import (
     coarse_counts,
     equal_count,
@@ -64,11 +64,13 @@ __all__ = [
     "low_counts",
     "narrow",
     "nearswap",
+    "pack_kept",
     "place_of",
     "random_key",
     "sign_conflicts",
     "thinned",
     "thinned_by_rank",
+    "unpack_kept",
     "variances",
     "weighted_groups",
     "weighted_sum",

@@ -50,3 +50,22 @@ def choose(values: Floats, base: Floats, halves: Bits, threshold: np.uint32, out
     for i in range(out.size):
         value, other = values[i], base[i]
         out[i] = value if halves[i] < threshold else other
+
+
+@compiled
+def pack_kept(row: Floats, base: Floats, out: Bits) -> None:
+    """A bit an element, lowest first: where `row` is not the base's own."""
+    one, other = row.view(np.uint32), base.view(np.uint32)
+    for byte in range(out.size):
+        bits = np.uint8(0)
+        for i in range(min(8, row.size - 8 * byte)):
+            bits |= np.uint8(one[8 * byte + i] != other[8 * byte + i]) << np.uint8(i)
+        out[byte] = bits
+
+
+@compiled
+def unpack_kept(bits: Bits, x: Floats, base: Floats, row: Floats) -> None:
+    """`x` where the bit is set, `base` elsewhere."""
+    for i in range(row.size):
+        value, other = x[i], base[i]
+        row[i] = value if (bits[i >> 3] >> np.uint8(i & 7)) & np.uint8(1) else other

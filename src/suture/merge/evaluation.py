@@ -40,6 +40,9 @@ Floats = NDArray[np.float32]
 COUNTED = 8
 """Segments that are counted at once: a histogram costs as much to clear and to add as a segment to count."""
 
+MOST_REMEMBERED = 64 << 20
+"""Bytes of masks that are kept between two passes, at most; those of larger tensors are made twice."""
+
 Part = NDArray[Any]
 """What one segment gives: float64 sums, or int64 counts."""
 
@@ -98,6 +101,7 @@ class Evaluation:
         self._rows: Sums | None = None
         self._whole: Floats | None = None
         self._found: dict[str, Any] = {}
+        self._remembered: masking.Remembered | None = None
         self._opened = threading.local()
         self._stages = {i: self._stage(given) for i, given in enumerate(job.inputs) if isinstance(given, StagedInput)}
         self._passes = self._plan_passes() if self.elements and job.action == "merge" else iter(())
@@ -157,7 +161,7 @@ class Evaluation:
         inputs = [self._wide(i, given, start, count, desk, hashers) for i, given in enumerate(self.job.inputs)]
         first = len(inputs)
         information = [self._wide(first + i, g, start, count, desk) for i, g in enumerate(self.job.information)]
-        return Blocks(inputs, start, self.keys, self.columns, self.elements, information)
+        return Blocks(inputs, start, self.keys, self.columns, self.elements, information, self._remembered)
 
     def _read_stored(
         self, index: int, info: TensorInfo, start: int, count: int, desk: Desk, hashers: Any = None
@@ -333,11 +337,22 @@ class Evaluation:
                 for r, counted in zip(measured, counts, strict=True)
             ]
 
+        if self._may_remember(measured):
+            self._remembered = masking.Remembered(len(self.job.inputs) - 1, self.elements)
+
         def settle(parts: list[list[Part]]) -> None:
+            if self._remembered is not None:
+                self._remembered.complete = True
             named = {reduction.name: part for reduction, part in zip(measured, parts, strict=True)}
             self._found = self._found | conclude(wave, named, self._found, self.elements, arguments)
 
         return Pass(self._stretches(stride), stride, measure, settle, counts, raw)
+
+    def _may_remember(self, measured: Sequence[Reduction]) -> bool:
+        """Whether masks are kept between the pass of their norms and the result: where they go by ranks in rows."""
+        nbytes = self.elements * (len(self.job.inputs) - 1) // 8
+        whole_bytes = self.whole_rows and self.columns % 8 == 0
+        return any(r.norms for r in measured) and whole_bytes and nbytes <= MOST_REMEMBERED
 
     # --- masked task vectors from stored bits ------------------------------------------------------------------------
 

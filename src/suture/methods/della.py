@@ -25,11 +25,17 @@ def keep(
     """The models where a draw of the probability of the element's rank keeps it, the base elsewhere."""
     base, *models = blocks.inputs
     divided = rescale == "expectation"
-    for model, row, key, p, e in zip(models, rows, blocks.keys, density, epsilon, strict=True):
-        if p < 1.0:
-            steps.thinned_by_rank(model, base, key, blocks.start, blocks.columns, p, e, divided, row)
-        else:
+    memory = blocks.remembered
+    for number, (model, row, key, p, e) in enumerate(zip(models, rows, blocks.keys, density, epsilon, strict=True)):
+        bits = memory.part(number, blocks.start, len(base)) if memory is not None else None
+        if p >= 1.0:
             row[:] = model
+        elif bits is not None and memory is not None and memory.complete:
+            steps.unpack_kept(bits, model, base, row)
+        else:
+            steps.thinned_by_rank(model, base, key, blocks.start, blocks.columns, p, e, divided, row)
+            if bits is not None:
+                steps.pack_kept(row, base, bits)
 
 
 def whole_rows(*, density: tuple[float, ...], **_: Any) -> bool:

@@ -40,6 +40,21 @@ class Stretch:
     place: Callable[[int, int, int], int]
 
 
+class Remembered:
+    """The masks of one tensor, one bit an element of each model, filled in one pass and read in a later one.
+
+    For masks that cost more than to keep them. Threads fill stretches of their own, of whole bytes.
+    """
+
+    def __init__(self, models: int, elements: int) -> None:
+        self._bits = np.zeros((models, -(-elements // 8)), np.uint8)
+        self.complete = False
+
+    def part(self, model: int, start: int, size: int) -> NDArray[np.uint8]:
+        """The bytes of `size` elements from `start` on, a multiple of eight."""
+        return self._bits[model, start // 8 : -(-(start + size) // 8)]
+
+
 class Terms(NamedTuple):
     """Weight and factor of each model's kept task vector, lambda, and whether the sum is divided by the weights'."""
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suture.methods.gram import Gram
-from suture.methods.masks import Sparse
+from suture.methods.masks import Remembered, Sparse
 from suture.methods.parameters import Parameter
 
 Block: TypeAlias = Any
@@ -88,6 +88,12 @@ class Steps(Protocol):
     ) -> None:
         """`values` where a draw of a probability that rises with the rank in the row keeps the element, else `base`."""
 
+    def pack_kept(self, row: Block, base: Block, out: NDArray[np.uint8]) -> None:
+        """A bit an element, lowest first: where `row` is not the base's own."""
+
+    def unpack_kept(self, bits: NDArray[np.uint8], x: Block, base: Block, row: Block) -> None:
+        """`x` where the bit is set, `base` elsewhere."""
+
     def elected(
         self,
         base: Block,
@@ -133,6 +139,7 @@ class Blocks:
     SEGMENT, or of `columns` where the method asks for whole rows. keys: one for each non-base input. columns: the
     length of a row, that is of the tensor's last dimension (of the whole tensor where it has one dimension or none).
     elements: of the whole tensor. information: one further block for each non-base input, where the method asks for it.
+    remembered: where masks may be kept from the pass that measures their L1 norms until blocks are combined.
     """
 
     inputs: Sequence[Block]
@@ -141,6 +148,7 @@ class Blocks:
     columns: int = 0
     elements: int = 0
     information: Sequence[Block] = ()
+    remembered: Remembered | None = None
 
 
 def _nothing_wrong(parameters: Mapping[str, Any]) -> list[str]:

@@ -93,7 +93,7 @@ def sparse_method(
         needed = before(**params)
         if params["rescale"] != "l1":
             return needed
-        return (*needed, Reduction("l1", l1_norms, after=tuple(r.name for r in needed), norms=masks is not None))
+        return (*needed, Reduction("l1", l1_norms, after=tuple(r.name for r in needed), norms=True))
 
     def terms(found: Mapping[str, Any], **params: Any) -> Terms:
         factor = ratios(found["l1"]) if "l1" in found else factors(**params) or [1.0] * len(params["weight"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from suture.numerics.keys import GAMMA, MULTIPLIER_1, MULTIPLIER_2, keep_threshold
@@ -66,3 +67,15 @@ def thinned_by_rank(
         add_term(scaled, factor * (values - base))
         values = torch.where(factor == 1, values, scaled)
     out.copy_(torch.where(dropped, base, values))
+
+
+def pack_kept(row: Tensor, base: Tensor, out: NDArray[np.uint8]) -> None:
+    """A bit an element, lowest first: where `row` is not the base's own."""
+    differs = row.view(torch.int32) != base.view(torch.int32)
+    out[:] = np.packbits(differs.cpu().numpy(), bitorder="little")
+
+
+def unpack_kept(bits: NDArray[np.uint8], x: Tensor, base: Tensor, row: Tensor) -> None:
+    """`x` where the bit is set, `base` elsewhere."""
+    kept = np.unpackbits(bits, count=x.numel(), bitorder="little").astype(np.bool_)
+    row.copy_(torch.where(torch.from_numpy(kept).to(x.device), x, base))

@@ -12,7 +12,7 @@ from suture.numerics.elementwise import empty_like, importances, l1_distances, n
 from suture.numerics.fused import finish
 from suture.numerics.groups import gram_groups, weighted_groups
 from suture.numerics.keys import random_key
-from suture.numerics.random import thinned, thinned_by_rank
+from suture.numerics.random import pack_kept, thinned, thinned_by_rank, unpack_kept
 from suture.numerics.select import (
     coarse_counts,
     equal_count,
@@ -47,10 +47,12 @@ __all__ = [
     "low_counts",
     "narrow",
     "nearswap",
+    "pack_kept",
     "place_of",
     "random_key",
     "thinned",
     "thinned_by_rank",
+    "unpack_kept",
     "variances",
     "weighted_groups",
     "weighted_sum",

@@ -54,3 +54,16 @@ def test_thinned_by_rank_by_hand(divided: bool) -> None:
     kept = [uniform(8 + i) < probability[i % 4] for i in range(x.size)]
     factor = [1 / probability[i % 4] if divided else 1 for i in range(x.size)]
     np.testing.assert_allclose(out, x * kept * factor, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 8, 13, 800])
+def test_masks_are_packed_lowest_bit_first_and_come_back(size: int) -> None:
+    generator = np.random.default_rng(size)
+    base, x = generator.standard_normal((2, size)).astype(np.float32)
+    kept = generator.random(size) < 0.5
+    row, packed = np.where(kept, x, base), np.empty(-(-size // 8), np.uint8)
+    kernels.pack_kept(row, base, packed)
+    assert packed.tolist() == np.packbits(kept, bitorder="little").tolist()
+    again = np.empty_like(row)
+    kernels.unpack_kept(packed, x, base, again)
+    assert again.tolist() == row.tolist()
