@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from suture.adapt.early import Watch
+from suture.adapt.processes import ALONE, Processes
 from suture.checkpoint.disk import sync_tree
 from suture.errors import Problem, UsageError
 
@@ -36,13 +38,19 @@ def claim(place: Path, key: Mapping[str, Any]) -> None:
         raise UsageError(Problem(must, f"another {', '.join(differing)}", str(place), do))
 
 
-def keeper(losses: list[float], watch: Watch) -> Any:
-    """Return a Trainer callback that finishes a checkpoint: what was seen so far, all of it synced, then a mark."""
+def keeper(losses: list[float], watch: Watch, processes: Processes = ALONE) -> Any:
+    """Return a Trainer callback that finishes a checkpoint: what was seen so far, all of it synced, then a mark.
+
+    The leading process does so, when all have written theirs.
+    """
     import torch
     import transformers
 
     class Keeper(transformers.TrainerCallback):  # type: ignore[misc]
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            processes.wait()
+            if not processes.leads:
+                return
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             torch.save(watch.weights, folder / BEST)
             sync_tree(folder)
@@ -55,22 +63,35 @@ def keeper(losses: list[float], watch: Watch) -> Any:
     return Keeper()
 
 
-def unfinished(place: Path, losses: list[float], watch: Watch, accumulate: int) -> str | None:
-    """Return the last whole checkpoint below `place` after filling in what was seen by then; None where there is none.
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Where a run stood when it was killed: its last whole checkpoint, and what was seen by then."""
 
-    Checkpoints that are not whole are removed.
+    folder: Path
+    losses: list[float]
+    seen: list[tuple[int, float]]
+    best: int
+
+
+def unfinished(place: Path) -> Unfinished | None:
+    """Return the last whole checkpoint below `place`; None where there is none.
+
+    Later ones that are not whole are removed.
     """
+    found = {int(path.name.removeprefix("checkpoint-")): path for path in place.glob("checkpoint-*")}
+    for step in sorted(found, reverse=True):
+        mark = found[step] / WHOLE
+        about = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {"losses": []}
+        if len(about["losses"]) == step:
+            seen = [(int(at), float(loss)) for at, loss in about["seen"]]
+            return Unfinished(found[step], about["losses"], seen, about["best"])
+        shutil.rmtree(found[step])
+    return None
+
+
+def best_weights(folder: Path) -> dict[str, Any]:
+    """Return the best trainable weights by the time of a checkpoint, {} where none were kept."""
     import torch
 
-    found = {int(path.name.removeprefix("checkpoint-")): path for path in place.glob("checkpoint-*")}
-    for step in [step for step, path in found.items() if not (path / WHOLE).is_file()]:
-        shutil.rmtree(found.pop(step))
-    if not found:
-        return None
-    folder = found[max(found)]
-    about = json.loads((folder / WHOLE).read_text(encoding="utf-8"))
-    losses[:] = about["losses"][: max(found) * accumulate]
-    watch.seen[:] = [(int(step), float(loss)) for step, loss in about["seen"]]
-    watch.best = about["best"]
-    watch.weights = torch.load(folder / BEST, weights_only=True)
-    return str(folder)
+    kept: dict[str, Any] = torch.load(folder / BEST, weights_only=True)
+    return kept

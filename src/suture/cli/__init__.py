@@ -45,6 +45,8 @@ def _explain(error: Exception) -> int:
     import typer
 
     if isinstance(error, SutureError):
+        if error.told:
+            return error.exit_code
         return _say("\n".join(f"error: {problem}" for problem in error.problems), error.exit_code)
     if isinstance(error, typer.Abort):
         return _say(AGAIN, INTERRUPTED)

@@ -33,7 +33,7 @@ def settings(**changes: Any) -> Settings:
 
 def _killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Die in the forward pass of the batch after `step` of them."""
-    import suture.adapt.fit as module
+    import suture.adapt.trainer as module
 
     real, seen = module.answer_loss, iter(range(10**6))
 
@@ -83,7 +83,7 @@ def test_early_stopping_keeps_the_best_weights_and_ends_early(start: Path) -> No
     assert found.best == min(losses, key=lambda step: losses[step])
     assert len(found.losses) == max(losses) < 60
     assert [step for step in losses if step > found.best] == [found.best + 2, found.best + 4]
-    from suture.adapt.fit import mean_loss
+    from suture.adapt.loss import mean_loss
 
     assert mean_loss(found.model, DEVELOPMENT, chosen) == pytest.approx(losses[found.best], rel=1e-5)
 
