@@ -189,7 +189,7 @@ def _shared_out(examples: Sequence[Example], settings: Settings, processes: Proc
         return collate([example for example, _ in rows]) | {"weight": torch.tensor(rows[0][1])}
 
     return torch.utils.data.DataLoader(
-        _Weighted(examples),
-        batch_sampler=_ShareSampler(examples, settings, processes),  # type: ignore[arg-type]
+        _Weighted(examples),  # type: ignore[arg-type]
+        batch_sampler=_ShareSampler(examples, settings, processes),
         collate_fn=weighted,
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from suture.errors import SutureError
+
 if TYPE_CHECKING:
     from suture.data.records import Record
 
@@ -108,9 +110,13 @@ def adapt(
         refuse_existing(target)
         return read_on() if mode == "cpt" else learn()
 
-    train, what = processes.together(prepare)
-    with progress() if processes.leads else nullcontext():
-        train()
+    try:
+        train, what = processes.together(prepare)
+        with progress() if processes.leads else nullcontext():
+            train()
+    except SutureError:
+        processes.leave()
+        raise
     if processes.leads:
         _report(target, what)
     processes.leave()
