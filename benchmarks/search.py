@@ -30,14 +30,17 @@ model.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from suture.search.probe import Kept, Probe
 from suture.search.race import Objective, Rules, paired_bounds, race
+from suture.search.screen import PARENTS, Screen, distance
+from suture.search.space import Screening, Space
 
 Scores = NDArray[np.float64]
 GRID = 21
@@ -152,7 +155,6 @@ def regrets(table: Table, rule: Rule, runs: int, seed: int, share: float) -> tup
 def record(space: Path, out: Path) -> Path:
     """Read every candidate of a space's grid on every development item; resumable; return the table's file."""
     from suture.search.candidates import describe, digest_of, grid, recipe_of
-    from suture.search.probe import Kept, Probe
     from suture.search.run import weights
     from suture.search.space import load_space
     from suture.search.splits import measured
@@ -163,7 +165,8 @@ def record(space: Path, out: Path) -> Path:
         raise SystemExit("The space must be a grid of at most `candidates` points.")
     parts, parents = measured(asked), weights(asked)
     recipes = {digest_of(recipe, parents): recipe for recipe in (recipe_of(asked, point) for point in points)}
-    found = Probe(Kept(out / "candidates")).scores(recipes, [(one, one.dev) for one in parts], "grid")
+    probe = Probe(Kept(out / "candidates"))
+    found = probe.scores(recipes, [(one, one.dev) for one in parts], "grid")
     scores = [np.stack([found[digest][k] for digest in recipes]) for k in range(len(parts))]
     worths = [
         one.goal.sign * one.goal.weight / (one.goal.unit or abs(float(s[-1].mean() - s[0].mean())))
@@ -173,9 +176,18 @@ def record(space: Path, out: Path) -> Path:
     arrays = {f"scores_{k}": s for k, s in enumerate(scores)}
     arrays["weights"] = np.array([one.goal.weight for one in parts])
     arrays |= {f"clusters_{k}": np.array(one.dev_clusters) for k, one in enumerate(parts)}
+    arrays |= drifts(asked, probe, parents, recipes)
     np.savez(file, names=np.array([describe(point) for point in points]), worths=np.array(worths), **arrays)
     file.chmod(0o600)
     return file
+
+
+def drifts(space: Space, probe: Probe, parents: Sequence[str], recipes: Mapping[str, str]) -> dict[str, Scores]:
+    """Measure what the screen looks at: each candidate's drift from each parent on each turn, and the parents' own."""
+    screen = Screen(space, probe, parents, texts=Screening().texts, new_tokens=Screening().new_tokens)
+    found, between = screen.drifts(recipes), screen.between()
+    held = {f"drift_{role}": np.stack([found[digest][role] for digest in recipes]) for role in PARENTS}
+    return held | {f"between_{role}": between[role] for role in PARENTS}
 
 
 def load(file: Path, weights: Sequence[float] | None = None) -> Table:

@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from search import drifts
 
 from suture.search.race import Objective, Rules, race
 
@@ -246,9 +247,11 @@ def record(space: Path, out: Path, count: int) -> Path:
     ]
     parts, parents = measured(asked), weights(asked)
     recipes = {digest_of(recipe, parents): recipe for recipe in (recipe_of(asked, point) for point in points)}
-    found = Probe(Kept(out / "candidates")).scores(recipes, [(one, one.dev) for one in parts], "design")
+    probe = Probe(Kept(out / "candidates"))
+    found = probe.scores(recipes, [(one, one.dev) for one in parts], "design")
     arrays = {f"scores_{k}": np.stack([found[digest][k] for digest in recipes]) for k in range(len(parts))}
     arrays |= {f"clusters_{k}": np.array(one.dev_clusters) for k, one in enumerate(parts)}
+    arrays |= drifts(asked, probe, parents, recipes)
     worths = [one.goal.sign * one.goal.weight / (one.goal.unit or 1.0) for one in parts]
     np.savez(out / "design.npz", places=places, ends=ends, worths=np.array(worths), **arrays)
     (out / "design.npz").chmod(0o600)
