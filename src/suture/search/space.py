@@ -122,10 +122,10 @@ class Goal(StrictModel):
 
 
 class Screening(StrictModel):
-    """The look at each candidate before it is raced (`suture.search.screen`). texts: user turns that the parents answer.
+    """The look at each candidate before it is raced (`suture.search.screen`).
 
-    new_tokens: of their answers. most: how many times farther from both parents than they lie from one another a
-    candidate may lie.
+    texts: user turns that the parents answer. new_tokens: of an answer, at most. most: how many times farther from both
+    parents than they lie from one another a candidate may lie.
     """
 
     texts: Annotated[int, Field(ge=2, le=64)] = 8
