@@ -8,12 +8,13 @@ is to be shown (`SutureError.told` is set on the others).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from suture.errors import Problem, SutureError, UsageError, refuse
+from suture.errors import Problem, SutureError, UsageError
 
 T = TypeVar("T")
 COUNTS = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # of torchrun and of MPI's launchers
@@ -101,8 +102,17 @@ class Processes:
         """Go on when every process has come here."""
         self.gather(None)
 
-    def leave(self) -> None:
-        """Part from the others, as the last thing that is done together."""
+    @contextmanager
+    def company(self) -> Iterator[None]:
+        """Part from the others in order where the block ends, well or by an error that all of them have met."""
+        try:
+            yield
+        except SutureError:
+            self._part()
+            raise
+        self._part()
+
+    def _part(self) -> None:
         if self.count > 1:
             import torch.distributed as dist
 
@@ -123,10 +133,12 @@ def joined() -> Processes:
     each of them holds is no model.
     """
     sharding = [name for key, name in SHARDED.items() if os.environ.get(key, "false").lower() in ("true", "1")]
-    refuse(UsageError, [Problem(
-        "Every process must hold the whole model (accelerate's MULTI_GPU).", name, "the launcher's configuration",
-        "Set distributed_type: MULTI_GPU, and let an adapter (--mode lora) or --preset clinical-lora save memory.",
-    ) for name in sharding])  # fmt: skip
+    if sharding:
+        must = "Every process must hold the whole model (accelerate's MULTI_GPU)."
+        do = "Set distributed_type: MULTI_GPU; an adapter (--mode lora) saves memory."
+        error = UsageError(Problem(must, ", ".join(sharding), "the launcher's configuration", do))
+        error.told = int(os.environ.get("RANK") or 0) > 0  # they have not met yet
+        raise error
     if max(int(os.environ.get(name) or 1) for name in COUNTS) == 1:
         return ALONE
     from accelerate import PartialState

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from suture.errors import SutureError
-
 if TYPE_CHECKING:
     from suture.data.records import Record
 
@@ -67,7 +65,6 @@ def adapt(
     if list_presets:
         _show_presets()
         return
-    target = _required(model, out, task, data, mode)
     given = {
         "steps": steps, "batch": batch, "accumulate": accumulate, "length": length, "learning_rate": learning_rate,
         "lora_rank": lora_rank, "patience": patience, "evaluate_every": evaluate_every, "frozen_layers": freeze,
@@ -78,10 +75,10 @@ def adapt(
         changes["lora_rank"] = None
     if development and patience is None:
         changes["patience"] = 3
-    name, state = preset or BY_MODE[mode], work or target.with_name(f"{target.name}.training")
     processes = joined()  # one, unless a launcher started several
+    name = preset or BY_MODE[mode]
 
-    def read_on() -> Prepared:
+    def read_on(target: Path, state: Path) -> Prepared:
         from suture.adapt.train import continue_pretraining
 
         notes = _notes(data)
@@ -89,7 +86,7 @@ def adapt(
         train = partial(continue_pretraining, resolve_model(model), notes, target, settings, work=state)
         return train, f"read on in {len(notes)} notes"
 
-    def learn() -> Prepared:
+    def learn(target: Path, state: Path) -> Prepared:
         from suture.adapt.lessons import held_out
         from suture.adapt.train import supervised
         from suture.data.records import Record, read_items
@@ -106,20 +103,18 @@ def adapt(
         )  # fmt: skip
         return train, f"adapted on {len(learnt)} records{left}"
 
-    def prepare() -> Prepared:
+    def prepare() -> tuple[Path, Prepared]:
+        target = _required(model, out, task, data, mode)
         refuse_existing(target)
-        return read_on() if mode == "cpt" else learn()
+        state = work or target.with_name(f"{target.name}.training")
+        return target, read_on(target, state) if mode == "cpt" else learn(target, state)
 
-    try:
-        train, what = processes.together(prepare)
+    with processes.company():
+        target, (train, what) = processes.together(prepare)
         with progress() if processes.leads else nullcontext():
             train()
-    except SutureError:
-        processes.leave()
-        raise
-    if processes.leads:
-        _report(target, what)
-    processes.leave()
+        if processes.leads:
+            _report(target, what)
 
 
 def _required(model: str, out: Path | None, task: str, data: Path | None, mode: Mode) -> Path:
