@@ -31,7 +31,7 @@ def launched(*words: object, configuration: Path = CONFIGURATION) -> subprocess.
     command = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", configuration]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     arguments = [str(word) for word in (*command, "--main_process_port", "0", *words)]
-    return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def _load(path: Path) -> ModuleType:

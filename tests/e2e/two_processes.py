@@ -92,16 +92,16 @@ def _errors(processes: Any) -> list[Any]:
 def main(start: Path, out: Path) -> None:
     """Run every case."""
     processes = joined()
-    said: dict[str, Any] = {"rank": processes.rank, "cases": {}}
-    for name in CASES:
-        said["cases"][name], weights = trained(start, name, processes=processes)
-        if processes.leads:
-            torch.save(weights, out / f"{name}.pt")
-    said["resumed"] = _resumed(start, out / "work", processes)
-    said["errors"] = _errors(processes)
-    said["mean"] = processes.mean(torch.tensor(float(processes.rank)))
-    (out / f"{processes.rank}.json").write_text(json.dumps(said))
-    processes.leave()
+    with processes.company():
+        said: dict[str, Any] = {"rank": processes.rank, "cases": {}}
+        for name in CASES:
+            said["cases"][name], weights = trained(start, name, processes=processes)
+            if processes.leads:
+                torch.save(weights, out / f"{name}.pt")
+        said["resumed"] = _resumed(start, out / "work", processes)
+        said["errors"] = _errors(processes)
+        said["mean"] = processes.mean(torch.tensor(float(processes.rank)))
+        (out / f"{processes.rank}.json").write_text(json.dumps(said))
 
 
 if __name__ == "__main__":
