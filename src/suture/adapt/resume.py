@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from suture.adapt.early import Watch
 from suture.adapt.processes import ALONE, Processes
-from suture.checkpoint.disk import sync_tree
-from suture.errors import Problem, UsageError
+from suture.checkpoint.disk import free_bytes, sync_tree
+from suture.errors import Problem, ResourceError, UsageError
 
 KEY, WHOLE, BEST = "key.json", "whole.json", "best.pt"
 
@@ -41,26 +42,42 @@ def claim(place: Path, key: Mapping[str, Any]) -> None:
 def keeper(losses: list[float], watch: Watch, processes: Processes = ALONE) -> Any:
     """Return a Trainer callback that finishes a checkpoint: what was seen so far, all of it synced, then a mark.
 
-    The leading process does so, when all have written theirs.
+    The leading process does so, when all have written theirs. Raises ResourceError where the disk does not take it.
     """
     import torch
     import transformers
 
     class Keeper(transformers.TrainerCallback):  # type: ignore[misc]
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            processes.wait()
-            if not processes.leads:
-                return
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            processes.lead(lambda: finish(folder))
+
+    def finish(folder: Path) -> None:
+        about = {"losses": losses, "seen": watch.seen, "best": watch.best}
+        with writing(folder):
             torch.save(watch.weights, folder / BEST)
             sync_tree(folder)
-            about = {"losses": losses, "seen": watch.seen, "best": watch.best}
             staging = folder / f".{WHOLE}.partial"
             staging.write_text(json.dumps(about), encoding="utf-8")
             staging.replace(folder / WHOLE)
             sync_tree(folder)
 
     return Keeper()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what torch, safetensors and the system say of a full disk into a ResourceError: nothing else fails here."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        got = f"{type(error).__name__}, {free_bytes(folder.parent):,} bytes free"
+        do = "Make room and give the same command again: it goes on from the state before."
+        raise ResourceError(
+            Problem("The disk must take the state of the training.", got, str(folder.parent), do)
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

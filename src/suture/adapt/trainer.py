@@ -11,7 +11,7 @@ from typing import Any
 from suture.adapt.early import Watch, watcher
 from suture.adapt.loss import answer_loss, collate, mean_loss
 from suture.adapt.processes import Processes, without_accelerator
-from suture.adapt.resume import best_weights, keeper, unfinished
+from suture.adapt.resume import best_weights, keeper, unfinished, writing
 from suture.adapt.sequences import Example
 from suture.adapt.settings import Settings
 from suture.adapt.shares import portions, shares
@@ -55,9 +55,16 @@ def run(
             loss = loss if weight is None else loss * weight
             batches.append(processes.mean(loss))
             if not math.isfinite(batches[-1]):
-                place = f"step {len(losses) + 1}"
-                raise NumericError(Problem("The loss must be finite.", str(batches[-1]), place, ADVICE))
+                step = f"step {len(losses) + 1}"
+                raise NumericError(Problem("The loss must be finite.", str(batches[-1]), step, ADVICE))
             return loss
+
+        def _save_checkpoint(self, *words: Any, **named: Any) -> None:
+            def save() -> None:
+                with writing(place / "checkpoint"):
+                    super(AnswerTrainer, self)._save_checkpoint(*words, **named)
+
+            processes.together(save)
 
         def get_train_dataloader(self) -> Any:
             return _shared_out(examples, settings, processes) if shared else super().get_train_dataloader()
