@@ -15,6 +15,7 @@ from suture.adapt.processes import ALONE, Processes
 from suture.checkpoint.disk import free_bytes, sync_tree
 from suture.errors import Problem, ResourceError, UsageError
 
+LITTLE = 1 << 26  # bytes free, below which a write that failed is taken for one on a full disk
 KEY, WHOLE, BEST = "key.json", "whole.json", "best.pt"
 
 
@@ -67,13 +68,19 @@ def keeper(losses: list[float], watch: Watch, processes: Processes = ALONE) -> A
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what torch, safetensors and the system say of a full disk into a ResourceError: nothing else fails here."""
+    """Turn what torch, safetensors and the system say of a full disk into a ResourceError.
+
+    torch says only that something failed, so that of it counts what comes where no room is left.
+    """
     from safetensors import SafetensorError
 
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        got = f"{type(error).__name__}, {free_bytes(folder.parent):,} bytes free"
+        free = free_bytes(folder.parent)
+        if isinstance(error, RuntimeError) and free > LITTLE:
+            raise
+        got = f"{type(error).__name__}, {free:,} bytes free"
         do = "Make room and give the same command again: it goes on from the state before."
         raise ResourceError(
             Problem("The disk must take the state of the training.", got, str(folder.parent), do)

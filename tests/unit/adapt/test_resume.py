@@ -155,6 +155,7 @@ def test_a_full_disk_is_named_and_the_state_before_is_kept(
 
     with monkeypatch.context() as patched:
         patched.setattr(torch, "save", full)
+        patched.setattr("suture.adapt.resume.free_bytes", lambda _: 0)
         with pytest.raises(ResourceError, match=r"bytes free.*Make room"):
             fit(load_model(start)[0], EXAMPLES, settings(), work=tmp_path, save_every=3)
     assert next(calls) == 1
