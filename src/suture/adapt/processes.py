@@ -98,10 +98,6 @@ class Processes:
         error.told = not self.leads
         return error
 
-    def wait(self) -> None:
-        """Go on when every process has come here."""
-        self.gather(None)
-
     @contextmanager
     def company(self) -> Iterator[None]:
         """Part from the others in order where the block ends, well or by an error that all of them have met."""

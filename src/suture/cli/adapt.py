@@ -60,6 +60,7 @@ def adapt(
     from suture.adapt.settings import Settings
     from suture.checkpoint.resolve import resolve_model
     from suture.checkpoint.target import refuse_existing
+    from suture.cli.console import console
     from suture.cli.progress import progress
 
     if list_presets:
@@ -91,9 +92,9 @@ def adapt(
         from suture.adapt.train import supervised
         from suture.data.records import Record, read_items
 
-        drawn, prompt, about, left = _drawn(
-            task, data, split, instruction, shots, seed, leave_out, allow_leakage, leak_share
-        )
+        drawn, prompt, about = _drawn(task, data, split, instruction, shots, seed, leave_out, allow_leakage, leak_share)
+        if leave_out and processes.leads:
+            console().print(f"left out {about['leakage']['left_out']} records that repeat the test", highlight=False)
         learnt, watched = held_out(drawn, development)
         train = partial(
             supervised, resolve_model(model), learnt, target, Settings(**resolved(name, len(learnt), changes)),
@@ -101,7 +102,7 @@ def adapt(
             as_adapter=mode == "lora" and not merged, base_name=model,
             notes=about | {"preset": name, "shots": len(drawn), "shot_seed": seed},
         )  # fmt: skip
-        return train, f"adapted on {len(learnt)} records{left}"
+        return train, f"adapted on {len(learnt)} records"
 
     def prepare() -> tuple[Path, Prepared]:
         target = _required(model, out, task, data, mode)
@@ -149,8 +150,8 @@ def _drawn(
     leave_out: bool,
     allow_leakage: bool,
     leak_share: float,
-) -> tuple[list[Record], str, dict[str, Any], str]:
-    """Return the shots, the user's turn, what training.json says about the draw, and what the report says of it."""
+) -> tuple[list[Record], str, dict[str, Any]]:
+    """Return the shots, the user's turn, and what training.json says about the draw."""
     from suture.adapt.lessons import Lesson, draw, lesson_of, without_leaks
     from suture.data.records import Record, digest_items, read_items
 
@@ -169,8 +170,7 @@ def _drawn(
     }
     if lesson.test:
         about["test_digest"] = digest_items(lesson.test)
-    said = f" ({left} that repeat the test left out)" if leave_out else ""
-    return drawn, lesson.instruction, about, said
+    return drawn, lesson.instruction, about
 
 
 def _report(out: Path, what: str) -> None:
