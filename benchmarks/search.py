@@ -91,12 +91,15 @@ class Table:
         names = tuple(self.names[i] for i in rows)
         return replace(self, names=names, scores=tuple(s[rows] for s in self.scores), drifts=drifts)
 
+    def distances(self, turns: Sequence[int] | slice = slice(None)) -> list[float]:
+        """How far each candidate lies on some turns, as the screen measures it."""
+        between = {role: self.between[role][turns] for role in PARENTS}
+        drifts = ({role: self.drifts[role][i][turns] for role in PARENTS} for i in range(len(self.names)))
+        return [distance(drift, between) for drift in drifts]
+
     def outliers(self, most: float, turns: Sequence[int] | slice = slice(None)) -> list[int]:
         """What the screen discards on some turns."""
-        between = {role: self.between[role][turns] for role in PARENTS}
-        found = [
-            distance({role: self.drifts[role][i][turns] for role in PARENTS}, between) for i in range(len(self.names))
-        ]
+        found = self.distances(turns)
         far = [i for i, value in enumerate(found) if value > most]
         return far if len(far) < len(found) else []
 
@@ -283,11 +286,15 @@ def report(table: Table, runs: int, seed: int, share: float) -> None:
 
 def screened(table: Table, runs: int, seed: int, share: float) -> None:
     """Print what the screen discards, how often a finalist of the race without it, and what that costs the race."""
-    whole, values, best = table.outliers(0.0), table.values, float(table.values.max())
+    from scipy import stats
+
+    values, best, lie = table.values, float(table.values.max()), table.distances()
     apart = {role: float(table.between[role].mean()) for role in PARENTS}
-    turned = table.drifts["general"].shape[1]
+    order = stats.spearmanr(lie, values).statistic
+    nearest, at_best = f"{min(lie):.2f} to {max(lie):.2f}", lie[int(np.argmax(values))]
     print(f"\nparents' drift {apart['general']:.3f} and {apart['clinical']:.3f} nats a token; ", end="")
-    print(f"{len(whole)} candidates that are no parent; {turned} turns, drawn with replacement for each order")
+    print(f"candidates lie at {nearest} of it, the best at {at_best:.2f}; rank correlation with the value ", end="")
+    print(f"{order:+.2f}; {table.drifts['general'].shape[1]} turns, drawn with replacement for each order")
     print(f"{'screen at':<10} {'on all turns':>12} {'discarded':>10} {'best of them':>13} {'best lost':>10} ", end="")
     print(f"{'a finalist lost':>16} {'added regret':>13} {'95 % interval':>20}")
     for most in SCREENS:
