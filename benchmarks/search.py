@@ -49,7 +49,7 @@ from suture.search.space import Screening, Space
 Scores = NDArray[np.float64]
 GRID = 21
 FINALISTS = 3
-SCREENS = (0.1, 0.25, 0.5, 1.0, 2.0)  # how far a candidate may lie, in drifts between the parents
+SCREENS = (0.1, 0.25, 0.5, 1.0, 1.5)  # how far a candidate may lie, in drifts between the parents
 TURNS = Screening().texts
 
 

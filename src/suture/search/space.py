@@ -130,7 +130,7 @@ class Screening(StrictModel):
 
     texts: Annotated[int, Field(ge=2, le=64)] = 8
     new_tokens: Annotated[int, Field(ge=1, le=256)] = 32
-    most: Annotated[float, Field(gt=0)] = 2.0
+    most: Annotated[float, Field(gt=0)] = 1.5
 
 
 class Space(StrictModel):

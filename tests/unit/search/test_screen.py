@@ -41,7 +41,7 @@ def space(models: Path, folder: Path, **changes: Any) -> Space:
         "vary": {"lambda": {"choices": [0.5, 1.0, 40.0]}},
         "objectives": [{"task": "clinic_likelihood", "items": str(models / "items.jsonl")}],
         "candidates": 3,
-        "screen": {"texts": 2, "new_tokens": 3},
+        "screen": {"texts": 2, "new_tokens": 3, "most": 2.0},
     }  # fmt: skip
     (folder / "space.yaml").write_text(yaml.safe_dump(basic | changes))
     return load_space(folder / "space.yaml")
