@@ -21,6 +21,10 @@ much worse constant 0.5 is than the full grid's choice, paired by item, with an 
 reaches 0, search was not needed, and the output says so. The choice is the best of many on these very items, so its
 lead is overstated: the interval is widened as `suture.search.race` does for that many rivals.
 
+Where a table holds drifts (`record` measures them), a second table says what the screen of `suture search` does to the
+race: what it discards, how far the best of that lies behind the best of all, how often it discards one of the race's
+three finalists, and the regret that it adds; the turns that drift is measured on are drawn with replacement.
+
 The synthetic table has 21 coefficients and two objectives with opposite slopes, quadratic around optima at 0.2 and 0.8
 and five times as strong in the first, each in its own unit; items vary more between themselves than candidates do, and
 candidates that are near in coefficient are alike on each item. It shows the rules at work; it says nothing about any
@@ -30,27 +34,38 @@ model.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suture.search.race import Objective, Rules, paired_bounds, race
+from suture.search.probe import Kept, Probe
+from suture.search.race import Objective, Outcome, Rules, paired_bounds, race
+from suture.search.screen import PARENTS, Screen, distance
+from suture.search.space import Screening, Space
 
 Scores = NDArray[np.float64]
 GRID = 21
+FINALISTS = 3
+SCREENS = (0.1, 0.25, 0.5, 1.0, 1.5)  # how far a candidate may lie, in drifts between the parents
+TURNS = Screening().texts
 
 
 @dataclass(frozen=True)
 class Table:
-    """scores: one array [candidates, items] an objective; clusters: the cluster of each item; worths: of one unit."""
+    """scores: one array [candidates, items] an objective; clusters: the cluster of each item; worths: of one unit.
+
+    drifts: by parent, [candidates, turns]; between: by parent, of each turn; both empty where they were not recorded.
+    """
 
     names: tuple[str, ...]
     scores: tuple[Scores, ...]
     clusters: tuple[tuple[str, ...], ...]
     worths: tuple[float, ...]
+    drifts: Mapping[str, Scores] = field(default_factory=dict)
+    between: Mapping[str, Scores] = field(default_factory=dict)
 
     @property
     def values(self) -> Scores:
@@ -67,7 +82,26 @@ class Table:
         orders = [rng.permutation(s.shape[1]) for s in self.scores]
         scores = tuple(s[:, o] for s, o in zip(self.scores, orders, strict=True))
         clusters = tuple(tuple(c[i] for i in o) for c, o in zip(self.clusters, orders, strict=True))
-        return Table(self.names, scores, clusters, self.worths)
+        return replace(self, scores=scores, clusters=clusters)
+
+    def of(self, some: Sequence[int]) -> Table:
+        """The same of some candidates."""
+        rows = list(some)
+        drifts = {role: drift[rows] for role, drift in self.drifts.items()}
+        names = tuple(self.names[i] for i in rows)
+        return replace(self, names=names, scores=tuple(s[rows] for s in self.scores), drifts=drifts)
+
+    def distances(self, turns: Sequence[int] | slice = slice(None)) -> list[float]:
+        """How far each candidate lies on some turns, as the screen measures it."""
+        between = {role: self.between[role][turns] for role in PARENTS}
+        drifts = ({role: self.drifts[role][i][turns] for role in PARENTS} for i in range(len(self.names)))
+        return [distance(drift, between) for drift in drifts]
+
+    def outliers(self, most: float, turns: Sequence[int] | slice = slice(None)) -> list[int]:
+        """What the screen discards on some turns."""
+        found = self.distances(turns)
+        far = [i for i, value in enumerate(found) if value > most]
+        return far if len(far) < len(found) else []
 
     def first(self, n: Sequence[int], some: Sequence[int]) -> Scores:
         """The value of some candidates on the first items of each objective."""
@@ -80,6 +114,12 @@ Rule = Callable[[Table, int, np.random.Generator], tuple[int, int]]
 
 def by_race(table: Table, budget: int, rng: np.random.Generator) -> tuple[int, int]:
     """The race's leader, and the items that it read."""
+    outcome = raced(table, budget)
+    return table.names.index(outcome.leader), outcome.items_read
+
+
+def raced(table: Table, budget: int) -> Outcome:
+    """The race of all candidates of a table."""
     parts = zip(table.clusters, table.worths, strict=True)
     objectives = [Objective(str(k), clusters, worth) for k, (clusters, worth) in enumerate(parts)]
 
@@ -87,8 +127,7 @@ def by_race(table: Table, budget: int, rng: np.random.Generator) -> tuple[int, i
         rows = [table.names.index(name) for name in names]
         return [[s[i, a:b] for s, a, b in zip(table.scores, start, end, strict=True)] for i in rows]
 
-    outcome = race(table.names, objectives, oracle, Rules(budget=budget))
-    return table.names.index(outcome.leader), outcome.items_read
+    return race(table.names, objectives, oracle, Rules(budget=budget))
 
 
 def by_halving(table: Table, budget: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -152,7 +191,6 @@ def regrets(table: Table, rule: Rule, runs: int, seed: int, share: float) -> tup
 def record(space: Path, out: Path) -> Path:
     """Read every candidate of a space's grid on every development item; resumable; return the table's file."""
     from suture.search.candidates import describe, digest_of, grid, recipe_of
-    from suture.search.probe import Kept, Probe
     from suture.search.run import weights
     from suture.search.space import load_space
     from suture.search.splits import measured
@@ -163,7 +201,8 @@ def record(space: Path, out: Path) -> Path:
         raise SystemExit("The space must be a grid of at most `candidates` points.")
     parts, parents = measured(asked), weights(asked)
     recipes = {digest_of(recipe, parents): recipe for recipe in (recipe_of(asked, point) for point in points)}
-    found = Probe(Kept(out / "candidates")).scores(recipes, [(one, one.dev) for one in parts], "grid")
+    probe = Probe(Kept(out / "candidates"))
+    found = probe.scores(recipes, [(one, one.dev) for one in parts], "grid")
     scores = [np.stack([found[digest][k] for digest in recipes]) for k in range(len(parts))]
     worths = [
         one.goal.sign * one.goal.weight / (one.goal.unit or abs(float(s[-1].mean() - s[0].mean())))
@@ -173,9 +212,18 @@ def record(space: Path, out: Path) -> Path:
     arrays = {f"scores_{k}": s for k, s in enumerate(scores)}
     arrays["weights"] = np.array([one.goal.weight for one in parts])
     arrays |= {f"clusters_{k}": np.array(one.dev_clusters) for k, one in enumerate(parts)}
+    arrays |= drifts(asked, probe, parents, recipes)
     np.savez(file, names=np.array([describe(point) for point in points]), worths=np.array(worths), **arrays)
     file.chmod(0o600)
     return file
+
+
+def drifts(space: Space, probe: Probe, parents: Sequence[str], recipes: Mapping[str, str]) -> dict[str, Scores]:
+    """Measure what the screen looks at: each candidate's drift from each parent on each turn, and the parents' own."""
+    screen = Screen(space, probe, parents, texts=Screening().texts, new_tokens=Screening().new_tokens)
+    found, between = screen.drifts(recipes), screen.between()
+    held = {f"drift_{role}": np.stack([found[digest][role] for digest in recipes]) for role in PARENTS}
+    return held | {f"between_{role}": between[role] for role in PARENTS}
 
 
 def load(file: Path, weights: Sequence[float] | None = None) -> Table:
@@ -187,11 +235,15 @@ def load(file: Path, weights: Sequence[float] | None = None) -> Table:
             if len(weights) != count:
                 raise SystemExit(f"--weights needs {count} numbers, one for each objective.")
             worths = worths / held["weights"] * np.asarray(weights)
+        names = held["names"] if "names" in held else [np.array2string(row, precision=2) for row in held["places"]]
+        drifted = "between_general" in held
         return Table(
-            tuple(map(str, held["names"])),
+            tuple(map(str, names)),
             tuple(held[f"scores_{k}"] for k in range(count)),
             tuple(tuple(map(str, held[f"clusters_{k}"])) for k in range(count)),
             tuple(map(float, worths)),
+            {role: held[f"drift_{role}"] for role in PARENTS} if drifted else {},
+            {role: held[f"between_{role}"] for role in PARENTS} if drifted else {},
         )
 
 
@@ -226,8 +278,48 @@ def report(table: Table, runs: int, seed: int, share: float) -> None:
         same = float((lost == 0).mean())
         spread = f"{np.quantile(lost, 0.9):>8.4f} {lost.max():>8.4f} {same:>12.0%}"
         print(f"{name:<14} {read.mean():>10.0%} {lost.mean():>12.4f} {interval:>18} {spread}")
+    if table.drifts:
+        screened(table, runs, seed, share)
     if low <= 0:
         print("\nConstant 0.5 is not measurably worse than the best: on this table search was not needed.")
+
+
+def screened(table: Table, runs: int, seed: int, share: float) -> None:
+    """Print what the screen discards, how often a finalist of the race without it, and what that costs the race."""
+    from scipy import stats
+
+    values, best, lie = table.values, float(table.values.max()), table.distances()
+    apart = {role: float(table.between[role].mean()) for role in PARENTS}
+    order = stats.spearmanr(lie, values).statistic
+    nearest, at_best = f"{min(lie):.2f} to {max(lie):.2f}", lie[int(np.argmax(values))]
+    print(f"\nparents' drift {apart['general']:.3f} and {apart['clinical']:.3f} nats a token; ", end="")
+    print(f"candidates lie at {nearest} of it, the best at {at_best:.2f}; rank correlation with the value ", end="")
+    print(f"{order:+.2f}; {table.drifts['general'].shape[1]} turns, drawn with replacement for each order")
+    print(f"{'screen at':<10} {'on all turns':>12} {'discarded':>10} {'best of them':>13} {'best lost':>10} ", end="")
+    print(f"{'a finalist lost':>16} {'added regret':>13} {'95 % interval':>20}")
+    for most in SCREENS:
+        far = table.outliers(most)
+        gone, lost_best, lost_finalist, added = [], [], [], []
+        for run in range(runs):
+            rng = np.random.default_rng([seed, run])
+            mixed, budget = table.shuffled(rng), int(share * table.pairs)
+            turns = np.random.default_rng([seed, run, 1]).integers(len(table.between["general"]), size=TURNS)
+            out = set(table.outliers(most, turns))
+            left = [i for i in range(len(table.names)) if i not in out]
+            plain, after = raced(mixed, budget), raced(mixed.of(left), budget)
+            ranked = sorted(
+                (name for name, fate in plain.fates.items() if fate.state == "left"),
+                key=lambda name: (name != plain.leader, -plain.fates[name].value),
+            )
+            finalists = {table.names.index(name) for name in ranked[:FINALISTS]}
+            gone.append(len(out))
+            lost_best.append(int(np.argmax(values)) in out)
+            lost_finalist.append(bool(finalists & out))
+            added.append(values[table.names.index(plain.leader)] - values[table.names.index(after.leader)])
+        cost, half = float(np.mean(added)), 1.96 * float(np.std(added, ddof=1)) / np.sqrt(runs)
+        behind = f"{best - max(values[i] for i in far):.3f}" if far else "none"
+        print(f"{most:<10g} {len(far):>12} {np.mean(gone):>10.1f} {behind:>13} {np.mean(lost_best):>10.1%} ", end="")
+        print(f"{np.mean(lost_finalist):>16.1%} {cost:>13.4f} {f'[{cost - half:.4f}, {cost + half:.4f}]':>20}")
 
 
 def _counts(table: Table, share: float) -> list[int]:

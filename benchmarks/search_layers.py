@@ -15,6 +15,9 @@ lets rules search that surface; each run draws the items' order and the sampler'
     constant    0.5 everywhere, no items
     random      the best of as many random points, all items of every candidate
 
+Where the file holds drifts (`record` measures them), the screen's table of `search.py` follows, on the merges that
+were measured.
+
 Regret is the surface's highest value in the box minus that of the choice, on all items, in the space's units. The
 figures hold as far as the surface does: the table's head says how well it predicts a point that it was not fitted to.
 """
@@ -32,6 +35,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from search import drifts, screened
+from search import load as read_table
 
 from suture.search.race import Objective, Rules, race
 
@@ -223,6 +228,10 @@ def replay(file: Path, runs: int, seed: int, counts: Sequence[int]) -> None:
             interval = f"[{low:.3f}, {high:.3f}]"
             print(f"{name:<14} {count:>10} {read:>8.0f} {lost.mean():>12.3f} {interval:>18} ", end="")
             print(f"{np.quantile(lost, 0.9):>8.3f}", flush=True)
+    table = read_table(file)
+    if table.drifts:
+        print("\nthe measured merges, raced with a third of their items, without and with the screen:", end="")
+        screened(table, runs, seed, 1 / 3)
 
 
 def record(space: Path, out: Path, count: int) -> Path:
@@ -246,9 +255,11 @@ def record(space: Path, out: Path, count: int) -> Path:
     ]
     parts, parents = measured(asked), weights(asked)
     recipes = {digest_of(recipe, parents): recipe for recipe in (recipe_of(asked, point) for point in points)}
-    found = Probe(Kept(out / "candidates")).scores(recipes, [(one, one.dev) for one in parts], "design")
+    probe = Probe(Kept(out / "candidates"))
+    found = probe.scores(recipes, [(one, one.dev) for one in parts], "design")
     arrays = {f"scores_{k}": np.stack([found[digest][k] for digest in recipes]) for k in range(len(parts))}
     arrays |= {f"clusters_{k}": np.array(one.dev_clusters) for k, one in enumerate(parts)}
+    arrays |= drifts(asked, probe, parents, recipes)
     worths = [one.goal.sign * one.goal.weight / (one.goal.unit or 1.0) for one in parts]
     np.savez(out / "design.npz", places=places, ends=ends, worths=np.array(worths), **arrays)
     (out / "design.npz").chmod(0o600)

@@ -43,6 +43,7 @@ class SutureError(Exception):
     """Base of every error that Suture raises on purpose."""
 
     exit_code = 1
+    told = False  # True where another process of the same run says it
 
     def __init__(self, *problems: Problem) -> None:
         self.problems: tuple[Problem, ...] = problems

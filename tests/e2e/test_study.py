@@ -128,11 +128,13 @@ def test_status_names_every_step_and_clean_removes_none_that_is_used(
     out = study[1]
     before = _steps(out)
     (out / "steps" / "merge-000000000000").mkdir()
+    (out / "training" / "adapt-000000000000.partial").mkdir(parents=True)
     assert run_command("study", "status", out) == 0
     assert "to do" not in capsys.readouterr().out
     assert run_command("study", "clean", out) == 0
-    assert "1 folders removed" in capsys.readouterr().out
+    assert "2 folders removed" in capsys.readouterr().out
     assert _steps(out) == before
+    assert not (out / "training").exists()
 
 
 def test_where_the_gate_is_not_passed_no_merge_is_evaluated(

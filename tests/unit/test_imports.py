@@ -38,6 +38,7 @@ ORDER = [
     "search",
     "weigh",
     "cli",
+    "__main__",
     "testing",
 ]
 HEAVY = {"torch", "transformers", "lm_eval", "trl", "peft", "datasets", "pyarrow", "scipy", "plotly", "jinja2", "nltk"}

@@ -19,15 +19,17 @@ class Watch:
     best: int = 0
     weights: dict[str, Any] = field(default_factory=dict)
 
-    def look(self, step: int, loss: float, model: Any) -> None:
-        """Note one evaluation; a loss that is lower than all before makes the weights of now the best."""
+    def look(self, step: int, loss: float, model: Any, *, keep: bool = True) -> None:
+        """Note one evaluation; a loss that is lower than all before makes the weights of now the best.
+
+        keep: whether to copy them.
+        """
         if not math.isfinite(loss):
             raise NumericError(Problem("The development loss must be finite.", str(loss), f"step {step}"))
         if not self.seen or loss < min(value for _, value in self.seen):
             self.best = step
-            self.weights = {
-                name: tensor.detach().cpu().clone() for name, tensor in model.named_parameters() if tensor.requires_grad
-            }
+            trained = [(name, tensor) for name, tensor in model.named_parameters() if tensor.requires_grad]
+            self.weights = {name: tensor.detach().cpu().clone() for name, tensor in trained} if keep else {}
         self.seen.append((step, loss))
 
     def waited(self) -> int:
@@ -44,10 +46,11 @@ class Watch:
                 parameters[name].copy_(values)
 
 
-def watcher(watch: Watch, loss: Callable[[], float], model: Any, settings: Settings) -> Any:
+def watcher(watch: Watch, loss: Callable[[], float], model: Any, settings: Settings, keep: bool = True) -> Any:
     """Return a Trainer callback that evaluates every settings.evaluate_every updates and at the last one.
 
-    Without settings.patience it only looks: nothing is restored and nothing ends early.
+    Without settings.patience it only looks: nothing is restored and nothing ends early. keep: whether this process
+    copies the best weights; one of several does.
     """
     import transformers
 
@@ -56,10 +59,8 @@ def watcher(watch: Watch, loss: Callable[[], float], model: Any, settings: Setti
             step = state.global_step
             if step % settings.evaluate_every and step < settings.steps:
                 return
-            watch.look(step, loss(), model)
-            if not settings.patience:
-                watch.weights.clear()
-            elif watch.waited() >= settings.patience:
+            watch.look(step, loss(), model, keep=keep and settings.patience > 0)
+            if settings.patience and watch.waited() >= settings.patience:
                 control.should_training_stop = True
 
     return Watcher()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from suture.adapt.early import Watch
-from suture.checkpoint.disk import sync_tree
-from suture.errors import Problem, UsageError
+from suture.adapt.processes import ALONE, Processes
+from suture.checkpoint.disk import free_bytes, sync_tree
+from suture.errors import Problem, ResourceError, UsageError
 
+LITTLE = 1 << 26  # bytes free, below which a write that failed is taken for one on a full disk
 KEY, WHOLE, BEST = "key.json", "whole.json", "best.pt"
 
 
@@ -36,17 +40,24 @@ def claim(place: Path, key: Mapping[str, Any]) -> None:
         raise UsageError(Problem(must, f"another {', '.join(differing)}", str(place), do))
 
 
-def keeper(losses: list[float], watch: Watch) -> Any:
-    """Return a Trainer callback that finishes a checkpoint: what was seen so far, all of it synced, then a mark."""
+def keeper(losses: list[float], watch: Watch, processes: Processes = ALONE) -> Any:
+    """Return a Trainer callback that finishes a checkpoint: what was seen so far, all of it synced, then a mark.
+
+    The leading process does so, when all have written theirs. Raises ResourceError where the disk does not take it.
+    """
     import torch
     import transformers
 
     class Keeper(transformers.TrainerCallback):  # type: ignore[misc]
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            processes.lead(lambda: finish(folder))
+
+    def finish(folder: Path) -> None:
+        about = {"losses": losses, "seen": watch.seen, "best": watch.best}
+        with writing(folder):
             torch.save(watch.weights, folder / BEST)
             sync_tree(folder)
-            about = {"losses": losses, "seen": watch.seen, "best": watch.best}
             staging = folder / f".{WHOLE}.partial"
             staging.write_text(json.dumps(about), encoding="utf-8")
             staging.replace(folder / WHOLE)
@@ -55,22 +66,56 @@ def keeper(losses: list[float], watch: Watch) -> Any:
     return Keeper()
 
 
-def unfinished(place: Path, losses: list[float], watch: Watch, accumulate: int) -> str | None:
-    """Return the last whole checkpoint below `place` after filling in what was seen by then; None where there is none.
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what torch, safetensors and the system say of a full disk into a ResourceError.
 
-    Checkpoints that are not whole are removed.
+    torch says only that something failed, so that of it counts what comes where no room is left.
     """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        free = free_bytes(folder.parent)
+        if isinstance(error, RuntimeError) and free > LITTLE:
+            raise
+        got = f"{type(error).__name__}, {free:,} bytes free"
+        do = "Make room and give the same command again: it goes on from the state before."
+        raise ResourceError(
+            Problem("The disk must take the state of the training.", got, str(folder.parent), do)
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Where a run stood when it was killed: its last whole checkpoint, and what was seen by then."""
+
+    folder: Path
+    losses: list[float]
+    seen: list[tuple[int, float]]
+    best: int
+
+
+def unfinished(place: Path) -> Unfinished | None:
+    """Return the last whole checkpoint below `place`; None where there is none.
+
+    Later ones that are not whole are removed.
+    """
+    found = {int(path.name.removeprefix("checkpoint-")): path for path in place.glob("checkpoint-*")}
+    for step in sorted(found, reverse=True):
+        mark = found[step] / WHOLE
+        about = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {"losses": []}
+        if len(about["losses"]) == step:
+            seen = [(int(at), float(loss)) for at, loss in about["seen"]]
+            return Unfinished(found[step], about["losses"], seen, about["best"])
+        shutil.rmtree(found[step])
+    return None
+
+
+def best_weights(folder: Path) -> dict[str, Any]:
+    """Return the best trainable weights by the time of a checkpoint, {} where none were kept."""
     import torch
 
-    found = {int(path.name.removeprefix("checkpoint-")): path for path in place.glob("checkpoint-*")}
-    for step in [step for step, path in found.items() if not (path / WHOLE).is_file()]:
-        shutil.rmtree(found.pop(step))
-    if not found:
-        return None
-    folder = found[max(found)]
-    about = json.loads((folder / WHOLE).read_text(encoding="utf-8"))
-    losses[:] = about["losses"][: max(found) * accumulate]
-    watch.seen[:] = [(int(step), float(loss)) for step, loss in about["seen"]]
-    watch.best = about["best"]
-    watch.weights = torch.load(folder / BEST, weights_only=True)
-    return str(folder)
+    kept: dict[str, Any] = torch.load(folder / BEST, weights_only=True)
+    return kept

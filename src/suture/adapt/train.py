@@ -20,9 +20,11 @@ from blake3 import blake3
 
 from suture.adapt.adapter import save_adapter
 from suture.adapt.fit import Fitted, fit, whole
+from suture.adapt.processes import joined
 from suture.adapt.resume import claim
 from suture.adapt.sequences import Example, converse, pack
 from suture.adapt.settings import Settings
+from suture.adapt.shares import portions
 from suture.checkpoint.digest import weights_digest
 from suture.checkpoint.disk import sync_folder, sync_tree
 from suture.checkpoint.donor import donor_files
@@ -31,7 +33,7 @@ from suture.checkpoint.load import load_model, quiet_transformers
 from suture.checkpoint.save import save_model
 from suture.checkpoint.target import put_in_place, refuse_existing
 from suture.data.records import Record, digest_items
-from suture.errors import Problem, UsageError
+from suture.errors import BadInputError, Problem, UsageError
 
 __all__ = ["Settings", "continue_pretraining", "supervised"]
 
@@ -112,22 +114,40 @@ def _train(
     as_adapter: bool = False,
     base_name: str = "",
 ) -> Path:
-    refuse_existing(out)
-    if work is not None:
-        claim(work, {"base": weights_digest(start), "settings": asdict(settings), **about})
-    model, tokenizer = load_model(start)
-    examples, development = prepare(tokenizer)
+    processes = joined()
+
+    def begin() -> str:
+        refuse_existing(out)
+        base = weights_digest(start) if as_adapter or work is not None else ""
+        if work is not None:
+            claim(work, {"base": base, "settings": asdict(settings), **about})
+        return base
+
+    def load() -> tuple[Any, Any, Prepared]:
+        portions(settings, processes.count)
+        model, tokenizer = load_model(start)
+        return model, tokenizer, prepare(tokenizer)
+
+    base = processes.lead(begin)
+    if len(set(processes.gather(about["data_digest"]))) > 1:
+        must = "Every process must learn from the same data."
+        raise processes.agreed(BadInputError(Problem(must, "another digest on another machine")))
+    model, tokenizer, (examples, development) = processes.together(load)
     began = time.monotonic()
     with quiet_transformers():
-        fitted = fit(model, examples, settings, development=development, work=work)
-    about = about | _said(fitted, examples, settings, time.monotonic() - began)
-    if as_adapter:
-        note = _note(about | {"base_weights_digest": weights_digest(start)})
-        save_adapter(fitted.model, base_name or start.name, {NOTE: note}, out)
-    else:
-        _save(whole(fitted), tokenizer, start, _note(about), out)
-    if work is not None:
-        shutil.rmtree(work)
+        fitted = fit(model, examples, settings, development=development, work=work, processes=processes)
+    said = about | _said(fitted, examples, settings, time.monotonic() - began) | {"processes": processes.count}
+
+    def write() -> None:
+        if as_adapter:
+            note = _note(said | {"base_weights_digest": base})
+            save_adapter(fitted.model, base_name or start.name, {NOTE: note}, out)
+        else:
+            _save(whole(fitted), tokenizer, start, _note(said), out)
+        if work is not None:
+            shutil.rmtree(work)
+
+    processes.lead(write)
     return out
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ from suture.errors import SutureError
 
 UNFORESEEN = 1
 INTERRUPTED = 9
+HUSH_SECONDS = 2.0
 SIGNALLED = 130  # what typer makes of Ctrl-C
 AGAIN = "Interrupted. Run the same command again: what is finished is not computed twice."
 
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(getattr(error, "detail", ""), file=sys.stderr)  # the traceback of a worker
         code = _explain(error)
     except KeyboardInterrupt:
-        code = _say(AGAIN, INTERRUPTED)
+        code = _hushed(INTERRUPTED) if _follows() else _say(AGAIN, INTERRUPTED)
     sys.exit(code)
 
 
@@ -45,10 +47,14 @@ def _explain(error: Exception) -> int:
     import typer
 
     if isinstance(error, SutureError):
+        if error.told:
+            return _hushed(error.exit_code)
         return _say("\n".join(f"error: {problem}" for problem in error.problems), error.exit_code)
     if isinstance(error, typer.Abort):
         return _say(AGAIN, INTERRUPTED)
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own, or click's in its older versions
+        if _follows():
+            return _hushed(int(error.exit_code))
         error.show()
         return int(error.exit_code)
     if isinstance(error, BrokenPipeError):
@@ -59,6 +65,17 @@ def _explain(error: Exception) -> int:
     if hasattr(error, "detail"):  # from a worker of a study, which says step, class and place itself
         what = str(error)
     return _say(f"unforeseen error: {what}. Add --debug for the traceback.", UNFORESEEN)
+
+
+def _follows() -> bool:
+    """Whether this is one of several launched processes, and not the one that speaks (`suture.adapt.processes`)."""
+    return os.environ.get("RANK", "0") != "0"
+
+
+def _hushed(code: int) -> int:
+    """Return `code` after the process that speaks has had time to: launchers end all as soon as one has ended."""
+    time.sleep(HUSH_SECONDS)
+    return code
 
 
 def _say(text: str, code: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from suture.data.records import Record
 
+Prepared = tuple[Callable[[], object], str]  # what trains, and what the report calls it
 Mode = Literal["lora", "full", "cpt"]
 
 
@@ -50,19 +52,20 @@ def adapt(
     list_presets: Annotated[bool, typer.Option("--list-presets", help="Show every preset and quit.")] = False,
 ) -> None:
     """Fine-tune MODEL on a few records of a task and write an adapter or a checkpoint to OUT."""
+    from contextlib import nullcontext
+    from functools import partial
+
     from suture.adapt.presets import BY_MODE, resolved
+    from suture.adapt.processes import joined
     from suture.adapt.settings import Settings
-    from suture.adapt.train import continue_pretraining, supervised
     from suture.checkpoint.resolve import resolve_model
     from suture.checkpoint.target import refuse_existing
+    from suture.cli.console import console
     from suture.cli.progress import progress
-    from suture.data.records import Record, read_items
 
     if list_presets:
         _show_presets()
         return
-    target = _required(model, out, task, data, mode)
-    refuse_existing(target)
     given = {
         "steps": steps, "batch": batch, "accumulate": accumulate, "length": length, "learning_rate": learning_rate,
         "lora_rank": lora_rank, "patience": patience, "evaluate_every": evaluate_every, "frozen_layers": freeze,
@@ -73,28 +76,46 @@ def adapt(
         changes["lora_rank"] = None
     if development and patience is None:
         changes["patience"] = 3
-    name, folder = preset or BY_MODE[mode], resolve_model(model)
-    state = work or target.with_name(f"{target.name}.training")
-    if mode == "cpt":
+    processes = joined()  # one, unless a launcher started several
+    name = preset or BY_MODE[mode]
+
+    def read_on(target: Path, state: Path) -> Prepared:
+        from suture.adapt.train import continue_pretraining
+
         notes = _notes(data)
         settings = Settings(**resolved(name, max(1, sum(map(len, notes)) // 4 // (length or 1024)), changes))
-        with progress():
-            continue_pretraining(folder, notes, target, settings, work=state)
-        _report(target, f"read on in {len(notes)} notes")
-        return
-    drawn, prompt, about = _drawn(task, data, split, instruction, shots, seed, leave_out, allow_leakage, leak_share)
-    from suture.adapt.lessons import held_out
+        train = partial(continue_pretraining, resolve_model(model), notes, target, settings, work=state)
+        return train, f"read on in {len(notes)} notes"
 
-    learnt, watched = held_out(drawn, development)
-    settings = Settings(**resolved(name, len(learnt), changes))
-    extra = read_items(replay, Record) if replay else []
-    with progress():
-        supervised(
-            folder, learnt, target, settings, instruction=prompt, development=watched, replay=extra, work=state,
+    def learn(target: Path, state: Path) -> Prepared:
+        from suture.adapt.lessons import held_out
+        from suture.adapt.train import supervised
+        from suture.data.records import Record, read_items
+
+        drawn, prompt, about = _drawn(task, data, split, instruction, shots, seed, leave_out, allow_leakage, leak_share)
+        if leave_out and processes.leads:
+            console().print(f"left out {about['leakage']['left_out']} records that repeat the test", highlight=False)
+        learnt, watched = held_out(drawn, development)
+        train = partial(
+            supervised, resolve_model(model), learnt, target, Settings(**resolved(name, len(learnt), changes)),
+            instruction=prompt, development=watched, replay=read_items(replay, Record) if replay else [], work=state,
             as_adapter=mode == "lora" and not merged, base_name=model,
             notes=about | {"preset": name, "shots": len(drawn), "shot_seed": seed},
         )  # fmt: skip
-    _report(target, f"adapted on {len(learnt)} records")
+        return train, f"adapted on {len(learnt)} records"
+
+    def prepare() -> tuple[Path, Prepared]:
+        target = _required(model, out, task, data, mode)
+        refuse_existing(target)
+        state = work or target.with_name(f"{target.name}.training")
+        return target, read_on(target, state) if mode == "cpt" else learn(target, state)
+
+    with processes.company():
+        target, (train, what) = processes.together(prepare)
+        with progress() if processes.leads else nullcontext():
+            train()
+        if processes.leads:
+            _report(target, what)
 
 
 def _required(model: str, out: Path | None, task: str, data: Path | None, mode: Mode) -> Path:
@@ -132,7 +153,6 @@ def _drawn(
 ) -> tuple[list[Record], str, dict[str, Any]]:
     """Return the shots, the user's turn, and what training.json says about the draw."""
     from suture.adapt.lessons import Lesson, draw, lesson_of, without_leaks
-    from suture.cli.console import console
     from suture.data.records import Record, digest_items, read_items
 
     if task:
@@ -143,7 +163,6 @@ def _drawn(
     left = 0
     if leave_out:
         lesson, left = without_leaks(lesson, share=leak_share)
-        console().print(f"left out {left} records that repeat the test", highlight=False)
     drawn, leaks = draw(lesson, shots, seed, allow_leakage=allow_leakage, share=leak_share)
     about: dict[str, Any] = {
         "task": Path(task).name,

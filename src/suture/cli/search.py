@@ -64,14 +64,15 @@ def _candidates(found: dict[str, Any]) -> Any:
     names = [objective["name"] for objective in found["objectives"]]
     share = f"{found['share_of_items_read']:.0%} of all items read"
     table = _table(f"Candidates, {share}", "candidate", "behind", *names, "items", "state")
-    order = ["left", "set aside", "ruled out", "failed"]
+    order = ["left", "set aside", "ruled out", "discarded", "failed"]
     ranked = sorted(
         found["candidates"],
         key=lambda one: (order.index(one["state"]), -one.get("look", 0), -one.get("against_leader", 0)),
     )
     for one in ranked:
-        if one["state"] == "failed":
-            table.add_row(describe(one["point"]), "", *["" for _ in names], "", "not a number")
+        if one["state"] in ("failed", "discarded"):
+            why = "not a number" if one["state"] == "failed" else f"discarded: {one['distance']:.3g} times apart"
+            table.add_row(describe(one["point"]), "", *["" for _ in names], "", why)
             continue
         state = f"ruled out by {one['by']}" if one["by"] else one["state"]
         means = [f"{mean:.4g}" for mean in one["means"]]

@@ -128,9 +128,15 @@ def _awaited(told: Sequence[str]) -> str:
 
 
 @app.command()
-def clean(folder: Folder) -> None:
-    """Remove the steps and results in FOLDER that its study does not use any more."""
+def clean(
+    folder: Folder,
+    trainings: Annotated[
+        bool, typer.Option("--trainings", help="Also the state of trainings that a run would go on with.")
+    ] = False,
+) -> None:
+    """Remove the steps and results in FOLDER that its study does not use any more, and what stopped trainings left."""
     from suture.cli.console import console
+    from suture.study.clean import clean_trainings
     from suture.study.kinds import kinds
     from suture.study.session import open_study
     from suture.study.store import Store
@@ -139,9 +145,17 @@ def clean(folder: Folder) -> None:
     graph = open_study(store).built.graph
     with store.locked():
         removed = store.clean(graph, kinds())
-    for path in removed:
+        states, found = clean_trainings(store, graph, kinds(), everything=trainings)
+    for path in [*removed, *states]:
         console().print(f"removed {path}", highlight=False, markup=False)
-    console().print(f"{len(removed)} folders removed")
+    console().print(f"{len(removed) + len(states)} folders removed")
+    for paths, why in (
+        (found.resumable, "the next run goes on with them"),
+        (found.undecided, "their steps' inputs are not there yet"),
+    ):
+        if paths and not trainings:
+            told = f"{len(paths)} stopped trainings kept, {why}; --trainings removes them"
+            console().print(told, highlight=False, markup=False)
 
 
 def _show_plan(done: Finished) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,10 @@ FLAT = 0.25  # share of a dimension's range that is left at the end from which t
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The end of all races. scores: of each candidate, one array for each objective, of the development items read."""
+    """The end of all races. scores: of each candidate, one array for each objective, of the development items read.
+
+    distances: of candidates that the screen looked at (`suture.search.screen`); discarded: those that it kept out.
+    """
 
     space: Space
     measured: tuple[Measured, ...]
@@ -37,6 +40,8 @@ class Found:
     failed: tuple[str, ...]
     items_read: int
     items_of_parents: int
+    distances: Mapping[str, float] = field(default_factory=dict)
+    discarded: tuple[str, ...] = ()
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -127,6 +132,12 @@ def reason(found: Found, standing: Sequence[str]) -> str:
         words.append(f"{others} more could not be told apart from it on the items read.")
     if found.leader not in standing:
         words.append("It is not on the front of the means.")
+    if found.discarded:
+        most = found.space.screen.most if found.space.screen else 0
+        words.append(
+            f"{len(found.discarded)} more were discarded unread, farther from both parents than {most:g} times the "
+            "distance between these (drift)."
+        )
     if found.failed:
         words.append(f"{len(found.failed)} gave outputs that are not numbers.")
     for row in sensitivity(found):
@@ -193,8 +204,12 @@ def _objective(one: Measured, unit: float) -> dict[str, Any]:
 
 
 def _candidate(found: Found, name: str) -> dict[str, Any]:
-    base = {"candidate": name[:SHORT], "digest": name, "point": dict(found.points[name])}
+    base: dict[str, Any] = {"candidate": name[:SHORT], "digest": name, "point": dict(found.points[name])}
+    if name in found.distances:
+        base["distance"] = found.distances[name]
     fate = found.fates.get(name)
+    if fate is None and name in found.discarded:
+        return base | {"state": "discarded"}
     if fate is None:
         return base | {"state": "failed"}
     return base | {

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from suture.live import LiveMerge
 
 Scores = dict[str, dict[str, float]]
+# reader(engine of the candidate, task, items, digest) -> one row an item
+Reader = Callable[[Any, Any, Sequence[Any], str], Sequence[ItemRow]]
 POLL_SECONDS = 0.2
 BATCH = 32  # answers written at a time
 
@@ -93,6 +96,7 @@ class Probe:
     def __init__(self, kept: Kept, *, device: str = "cpu", workers: int | None = None) -> None:
         self.kept = kept
         self._device, self._workers = device, workers
+        self.readers: dict[str, Reader] = {}  # of further kinds of tasks, which read in their own way
         self._live: LiveMerge | None = None
         self._engine: Engine | None = None
 
@@ -109,7 +113,7 @@ class Probe:
 
         recipes: digest -> recipe, as YAML. What another process reads meanwhile is waited for. Raises FailedCandidate.
         """
-        left = [digest for digest in recipes if not self._complete(digest, wanted)]
+        left = [digest for digest in recipes if not self.known(digest, wanted)]
         if left:
             self._share(left, recipes, wanted, what)
         return {digest: [self.column(digest, one, items) for one, items in wanted] for digest in recipes}
@@ -126,13 +130,14 @@ class Probe:
             while left:
                 before = len(left)
                 for digest in list(left):
-                    if self._complete(digest, wanted) or self._claim(digest, recipes[digest], wanted):
+                    if self.known(digest, wanted) or self._claim(digest, recipes[digest], wanted):
                         left.remove(digest)
                         advance(1)
                 if len(left) == before:
                     time.sleep(POLL_SECONDS)
 
-    def _complete(self, digest: str, wanted: Sequence[tuple[Measured, Sequence[Any]]]) -> bool:
+    def known(self, digest: str, wanted: Sequence[tuple[Measured, Sequence[Any]]]) -> bool:
+        """Whether all that is wanted of a candidate was read. Raises FailedCandidate."""
         if self.kept.failed(digest):
             raise FailedCandidate(digest)
         return not any(self._missing(digest, wanted).values())
@@ -151,7 +156,7 @@ class Probe:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             with OutputLock(folder):
-                if not self._complete(digest, wanted):
+                if not self.known(digest, wanted):
                     self._read(digest, recipe, wanted)
         except OutputExistsError:
             return False
@@ -162,16 +167,17 @@ class Probe:
         if not written.exists():
             write_private(written, recipe)
         try:
-            engine = self._merged(recipe)
+            engine = self.merged(recipe)
             for task, items in self._missing(digest, wanted).items():
                 if items:
                     goals = [one for one, _ in wanted if one.task.name == task]
-                    self.kept.add(digest, task, read_items(engine, goals, items, digest))
+                    self.kept.add(digest, task, read_items(engine, goals, items, digest, readers=self.readers))
         except NumericError:
             self.kept.fail(digest)
             raise FailedCandidate(digest) from None
 
-    def _merged(self, recipe: str) -> Engine:
+    def merged(self, recipe: str) -> Engine:
+        """Merge a recipe into the loaded model, which stays that of the recipe until the next call."""
         from suture.evaluate.engine import Engine
         from suture.evaluate.packaged import stay_offline
         from suture.live import LiveMerge
@@ -191,12 +197,21 @@ class Probe:
         return np.array([known[item.id][metric] for item in items], dtype=np.float64)
 
 
-def read_items(engine: Engine, goals: Sequence[Measured], items: Sequence[Any], digest: str) -> Scores:
+def read_items(
+    engine: Engine,
+    goals: Sequence[Measured],
+    items: Sequence[Any],
+    digest: str,
+    *,
+    readers: Mapping[str, Reader] = MappingProxyType({}),
+) -> Scores:
     """Read or answer items of one task for all objectives of it. Raises NumericError where one is not finite.
 
-    Metrics that are no objective may be NaN (facts of a note without any) and are not kept.
+    readers: how tasks of further kinds are read. Metrics that are no objective may be NaN (facts of a note without any)
+    and are not kept.
     """
-    rows = _rows(engine, goals[0], items, digest)
+    own = readers.get(goals[0].task.kind)
+    rows = own(engine, goals[0].task, items, digest) if own else _rows(engine, goals[0], items, digest)
     found = {row.item_id: {name: value for name, value in row.scores.items() if math.isfinite(value)} for row in rows}
     for one in goals:
         bad = [name for name, scores in found.items() if one.goal.measure not in scores]

@@ -34,10 +34,9 @@ from suture.search.journal import Journal
 from suture.search.outcome import Found, Tested, ahead, result_of, written_recipe
 from suture.search.probe import FailedCandidate, Kept, Probe, waiting
 from suture.search.race import Fate, Objective, Outcome, Rules, race
+from suture.search.screen import PARENTS, Screen
 from suture.search.space import Space
 from suture.search.splits import Measured, measured, split_digest
-
-PARENTS = ("general", "clinical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,11 @@ class _Search:
         self.journal = Journal(out, space, self._identity(device))
         self.kept = Kept(out / "candidates")
         self.probe = Probe(self.kept, device=device, workers=workers)
+        self._screen: Screen | None = None
         self.candidates: dict[str, Candidate] = {}
         self.failed: set[str] = set()
+        self.distances: dict[str, float] = {}  # of candidates that the screen has looked at
+        self.discarded: set[str] = set()
         self._before: dict[str, tuple[int, ...]] = {}
 
     def run(self, test: bool, reason: str | None) -> dict[str, Any]:
@@ -121,6 +123,8 @@ class _Search:
             scores={name: self._read_scores(name, fate) for name, fate in fates.items()},
             leader=outcome.leader,
             failed=tuple(sorted(self.failed)),
+            distances=self.distances,
+            discarded=tuple(sorted(self.discarded)),
             items_read=sum(map(sum, self._before.values())),
             items_of_parents=0 if self._stated() else len(PARENTS) * sum(len(one.dev) for one in self.measured),
         )
@@ -132,18 +136,35 @@ class _Search:
         return done
 
     def _entrants(self, number: int, before: Outcome | None) -> list[str]:
-        """The candidates left so far, then those of the new batch."""
+        """The candidates left so far, then those of the new batch that the screen lets pass."""
         size = -(-self.space.candidates // self.space.batches)
         left = [name for name, fate in before.fates.items() if fate.state == "left"] if before else []
+        new = []
         for point in self.journal.batch(number, max(0, min(size, self.space.candidates - number * size))):
             recipe = recipe_of(self.space, point)
             digest = digest_of(recipe, self.parents)
             self.candidates[digest] = Candidate(digest, point, recipe)
             if not self.kept.failed(digest):
-                left.append(digest)
+                new.append(digest)
             else:
                 self.failed.add(digest)
-        return list(dict.fromkeys(left))
+        return list(dict.fromkeys([*left, *self._passed(new)]))
+
+    def _passed(self, names: Sequence[str]) -> list[str]:
+        """Look at new candidates where the space has a screen; return those that are no outliers."""
+        asked = self.space.screen
+        if asked is None or not names:
+            return list(names)
+        if self._screen is None:
+            self._screen = Screen(self.space, self.probe, self.parents, texts=asked.texts, new_tokens=asked.new_tokens)
+        try:
+            found = self._screen.look({name: self.candidates[name].recipe for name in names}, asked.most)
+        except FailedCandidate:
+            raise self._bad_parent() from None
+        self.distances |= found.distances
+        self.discarded |= set(found.discarded)
+        self.failed |= set(found.failed)
+        return [name for name in names if name not in self.discarded and name not in self.failed]
 
     def _race(self, number: int, names: list[str], units: Sequence[float]) -> Outcome:
         """Race; a candidate whose outputs are not numbers leaves, and the race is run again on what was read."""
@@ -216,9 +237,14 @@ class _Search:
         try:
             found = self.probe.scores({names[role]: recipes[role] for role in PARENTS}, wanted, what)
         except FailedCandidate:
-            must = "A parent's outputs must be numbers."
-            raise NumericError(Problem(must, "NaN or infinity", "recipe", "Check the models.")) from None
+            raise self._bad_parent() from None
         return {role: found[names[role]] for role in PARENTS}
+
+    @staticmethod
+    def _bad_parent() -> NumericError:
+        return NumericError(
+            Problem("A parent's outputs must be numbers.", "NaN or infinity", "recipe", "Check the models.")
+        )
 
     def _tell(self, number: int, fates: Mapping[str, Fate], units: Sequence[float], reference: str) -> None:
         """Tell the sampler how far each candidate is ahead of the first batch's leader, on items that both have read.

@@ -121,12 +121,25 @@ class Goal(StrictModel):
         return {"more": 1, "less": -1}[self.direction] if self.direction else orientation(self.measure)
 
 
+class Screening(StrictModel):
+    """The look at each candidate before it is raced (`suture.search.screen`).
+
+    texts: user turns that the parents answer. new_tokens: of an answer, at most. most: how many times farther from both
+    parents than they lie from one another a candidate may lie.
+    """
+
+    texts: Annotated[int, Field(ge=2, le=64)] = 8
+    new_tokens: Annotated[int, Field(ge=1, le=256)] = 32
+    most: Annotated[float, Field(gt=0)] = 1.5
+
+
 class Space(StrictModel):
     """A search. candidates: recipes tried at most. items: read at most on the development split, as a share of all
     (candidate, item) pairs or as a number; null: only the confidence decides. dev: share of the clusters of items that
     are for development. goal: "best" races for the best weighted sum, "front" keeps all that nothing dominates.
     finalists: measured on the test split. batches: rounds in which the sampler learns from what was measured. leakage:
-    what is done where a file of test items shares eight words in a row with development items.
+    what is done where a file of test items shares eight words in a row with development items. screen: discard outliers
+    before anything is read of them; null: none.
     """
 
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -145,11 +158,15 @@ class Space(StrictModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: str | None = None
     leakage: Literal["refuse", "leave-out", "allow"] = "refuse"
+    screen: Screening | None = None
 
     @property
     def digest(self) -> str:
         """BLAKE3 of what the space says, whatever the order and defaults of the file."""
-        return blake3(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        said = self.model_dump(mode="json")
+        if self.screen is None:
+            del said["screen"]  # as before there was one, so that such searches go on
+        return blake3(yaml.safe_dump(said, sort_keys=True).encode()).hexdigest()
 
     @property
     def infos(self) -> Mapping[str, MethodInfo]:

@@ -19,6 +19,7 @@ from blake3 import blake3
 from suture.data.records import Record, read_items
 from suture.study.graph import Context
 from suture.study.sections import Merge, Training
+from suture.study.store import training_folder
 from suture.study.tasks import kept_task
 from suture.tasks.registry import get_task
 from suture.tasks.suites import user_turn
@@ -73,7 +74,7 @@ def adapt(context: Context) -> str:
     settings = Training(**p["settings"]).settings()
     start, out = context.inputs["start"] / "model", context.folder / "model"
     alone = p.get("keep") == "adapter"
-    work = context.shared / "training" / context.folder.name.strip(".") if settings.lora_rank else None
+    work = training_folder(context.shared, context.folder) if settings.lora_rank else None
     supervised(
         start, shots, out, settings, instruction=user_turn(task), replay=replay[: p.get("replay")], work=work,
         as_adapter=alone, base_name=context.inputs["start"].name,

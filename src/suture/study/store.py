@@ -20,7 +20,7 @@ from suture.errors import OutputExistsError, Problem, ResourceError
 from suture.study.graph import Graph, Kind, Step, step_key
 
 DONE = "done.json"
-FAILED, RUNNING = "failed", "running"
+FAILED, RUNNING, TRAINING = "failed", "running", "training"
 LOCK = ".lock"
 # What a disk says that is full, broken or read-only.
 DISK = (*FULL, errno.EIO, errno.EROFS)
@@ -56,6 +56,10 @@ class Store:
     def folder(self, step: Step, key: str) -> Path:
         """Return where the outputs of a step with that key stand once it is finished."""
         return self.steps / f"{step.kind}-{key[:12]}"
+
+    def training(self, step: Step, key: str) -> Path:
+        """Return where the state of a step's training stands until it is finished (`suture.study.models.adapt`)."""
+        return training_folder(self.root, self._staging(step, key))
 
     def find(self, step: Step, key: str) -> Done | None:
         """Return what is known of a finished step; None where it has not run."""
@@ -215,6 +219,11 @@ def disk_error(error: OSError, folder: Path) -> ResourceError:
     got = f"{os.strerror(error.errno or 0).lower()}, {free_bytes(folder):,} bytes free"
     advice = "Make room and give the same command again: finished steps are kept."
     return ResourceError(Problem("The disk must take what a step writes.", got, str(folder), advice))
+
+
+def training_folder(root: Path, staging: Path) -> Path:
+    """Return where a step that writes to `staging` keeps the state of its training: it outlives the step's failure."""
+    return root / TRAINING / staging.name.strip(".")
 
 
 def _holder(stream: TextIO) -> str:

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import torch
 
-from suture.adapt.fit import answer_loss, collate, fit, whole
+from suture.adapt.fit import fit, whole
+from suture.adapt.loss import answer_loss, collate
 from suture.adapt.sequences import Example
 from suture.adapt.settings import Settings
 from suture.checkpoint.load import load_model

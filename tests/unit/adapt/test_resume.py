@@ -10,7 +10,7 @@ from suture.adapt.resume import claim
 from suture.adapt.sequences import Example
 from suture.adapt.settings import Settings
 from suture.checkpoint.load import load_model
-from suture.errors import NumericError, UsageError
+from suture.errors import NumericError, ResourceError, UsageError
 from suture.testing.tiny import tiny_model
 
 EXAMPLES = [Example((1, 40 + n, 41, 60 - n, 2), 2) for n in range(7)]
@@ -33,7 +33,7 @@ def settings(**changes: Any) -> Settings:
 
 def _killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Die in the forward pass of the batch after `step` of them."""
-    import suture.adapt.fit as module
+    import suture.adapt.trainer as module
 
     real, seen = module.answer_loss, iter(range(10**6))
 
@@ -83,7 +83,7 @@ def test_early_stopping_keeps_the_best_weights_and_ends_early(start: Path) -> No
     assert found.best == min(losses, key=lambda step: losses[step])
     assert len(found.losses) == max(losses) < 60
     assert [step for step in losses if step > found.best] == [found.best + 2, found.best + 4]
-    from suture.adapt.fit import mean_loss
+    from suture.adapt.loss import mean_loss
 
     assert mean_loss(found.model, DEVELOPMENT, chosen) == pytest.approx(losses[found.best], rel=1e-5)
 
@@ -138,3 +138,27 @@ def test_the_folder_of_another_training_is_refused_by_what_differs(tmp_path: Pat
     with pytest.raises(UsageError, match="another seed"):
         claim(tmp_path, {"base": "a", "seed": 2})
     assert json.loads((tmp_path / "key.json").read_text()) == {"base": "a", "seed": 1}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("file write failed")])
+def test_a_full_disk_is_named_and_the_state_before_is_kept(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    once = fit(load_model(start)[0], EXAMPLES, settings())
+    real, calls = torch.save, iter(range(10**6))
+
+    def full(value: Any, path: Any, *words: Any, **named: Any) -> None:
+        if "checkpoint-6" in str(path):
+            next(calls)
+            raise error
+        real(value, path, *words, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        patched.setattr("suture.adapt.resume.free_bytes", lambda _: 0)
+        with pytest.raises(ResourceError, match=r"bytes free.*Make room"):
+            fit(load_model(start)[0], EXAMPLES, settings(), work=tmp_path, save_every=3)
+    assert next(calls) == 1
+    assert (tmp_path / "checkpoint-3" / "whole.json").is_file()
+    again = fit(load_model(start)[0], EXAMPLES, settings(), work=tmp_path, save_every=3)
+    assert again.losses == once.losses

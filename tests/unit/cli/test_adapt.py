@@ -138,3 +138,18 @@ def test_the_clinical_recipe_is_the_stated_one() -> None:
     assert (settings.lora_rank, settings.lora_targets, settings.lora_dropout) == (256, "attention", 0.2)
     assert (settings.learning_rate, settings.weight_decay, settings.betas) == (1e-4, 0.01, (0.9, 0.98))
     assert (settings.schedule, settings.warmup, settings.batch * settings.accumulate) == ("cosine", 50, 16)
+
+
+def test_of_several_processes_only_the_one_that_leads_says_what_all_have_met(
+    start: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import suture.cli
+
+    monkeypatch.setattr(suture.cli, "HUSH_SECONDS", 0)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    for rank, said in (("0", 1), ("1", 0)):
+        monkeypatch.setenv("RANK", rank)
+        assert run_command("adapt", start, tmp_path / "out", "--task", "clinic_summary") == 2
+        assert capfd.readouterr().err.count("Every process must hold the whole model") == said
+        assert run_command("adapt", start, "--no-such-option") == 2
+        assert capfd.readouterr().err.count("o such option") == said

@@ -115,11 +115,11 @@ def test_a_stopped_search_reads_nothing_twice(
     asked: list[tuple[str, str]] = []
     read = probe.read_items
 
-    def counted(engine: Any, one: Any, items: Any, digest: str) -> Any:
+    def counted(engine: Any, one: Any, items: Any, digest: str, **more: Any) -> Any:
         if len(asked) > 40 and limited:
             raise KeyboardInterrupt
         asked.extend((digest, item.id) for item in items)
-        return read(engine, one, items, digest)
+        return read(engine, one, items, digest, **more)
 
     monkeypatch.setattr(probe, "read_items", counted)
     limited = True
@@ -217,10 +217,10 @@ def test_a_candidate_that_is_not_a_number_leaves_and_the_others_go_on(
     whole = search(tiny, tmp_path / "whole", test=False)
     bad, read = whole["recommended"]["digest"], probe.read_items
 
-    def broken(engine: Any, one: Any, items: Any, digest: str) -> Any:
+    def broken(engine: Any, one: Any, items: Any, digest: str, **more: Any) -> Any:
         if digest == bad:
             raise NumericError(Problem("Every score must be finite.", "NaN"))
-        return read(engine, one, items, digest)
+        return read(engine, one, items, digest, **more)
 
     monkeypatch.setattr(probe, "read_items", broken)
     out = tmp_path / "out"
