@@ -27,7 +27,8 @@ LEFT = 1 << 30
 def held() -> Iterator[None]:
     """While the block runs, a process of its own holds (a child would inherit its parent's peak of resident memory)."""
     with subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as keeper:
-        assert keeper.stdin is not None and keeper.stdout is not None
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
         keeper.stdout.readline()
         yield
         keeper.stdin.close()

@@ -1,7 +1,7 @@
 """Compares the search with CMA-ES where several numbers vary, on surfaces measured on real models; prints one table.
 
     python benchmarks/search_layers.py record SPACE.yaml --out DIR [--points 36]     reads a design of points; resumable
-    python benchmarks/search_layers.py replay DIR/design.npz [--runs 200] [--seed 0] [--candidates 24 48]
+    python benchmarks/search_layers.py replay DIR/design.npz [--runs 200] [--seed 0] [--candidates 24 48] [--rules …]
 
 `record` reads real merges at the first points of a Sobol sequence, at 0.5 everywhere and at 1 everywhere, on all
 development items. `replay` fits each item's score by a quadratic function of the numbers that vary (least squares) and
@@ -9,9 +9,11 @@ lets rules search that surface; each run draws the items' order and the sampler'
 
     cma-es      optuna's CmaEsSampler (package cmaes) from the middle of the box, its default step; all items of every
                 candidate, as mergekit-evolve reads a whole task for every genome
-    tpe         optuna's TPE as `suture search` calls it, all items of every candidate
-    search      `suture search`: TPE in batches of 8, raced, with a budget of a share of the items that cma-es reads;
-                "of 1/2, 1/3": half as many candidates with a third of these items
+    tpe         optuna's TPE, all items of every candidate
+    search      `suture search`: a Gaussian process in batches of 4, raced, with a budget of a share of the items that
+                cma-es reads; "of 1/2, 1/3": half as many candidates with a third of these items (a process takes some
+                tenths of a second a candidate: 200 runs of 48 take hours)
+    search-tpe  the same by TPE in batches of 8
     constant    0.5 everywhere, no items
     random      the best of as many random points, all items of every candidate
 
@@ -38,10 +40,11 @@ from numpy.typing import NDArray
 from search import drifts, screened
 from search import load as read_table
 
+from suture.search.candidates import BATCH
 from suture.search.race import Objective, Rules, race
 
 Scores = NDArray[np.float64]
-BATCH = 8
+TPE_BATCH = 8
 
 
 def features(places: Scores) -> Scores:
@@ -115,8 +118,10 @@ def _study(kind: str, surface: Surface, seed: int) -> Any:
         sampler: Any = optuna.samplers.CmaEsSampler(x0=middle, seed=seed, n_startup_trials=1)
     elif kind == "random":
         sampler = optuna.samplers.RandomSampler(seed=seed)
+    elif kind == "gp":
+        sampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=BATCH)
     else:
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=BATCH)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=TPE_BATCH)
     study = optuna.create_study(sampler=sampler, direction="maximize")
     study.enqueue_trial({f"x{k}": float(end.mean()) for k, end in enumerate(surface.ends)})
     return study
@@ -138,13 +143,16 @@ def sampled(kind: str, surface: Surface, candidates: int, share: float, rng: np.
     return best, candidates * surface.items
 
 
-def searched(part: float, surface: Surface, count: int, share: float, rng: np.random.Generator) -> tuple[float, int]:
+def searched(
+    kind: str, part: float, surface: Surface, count: int, share: float, rng: np.random.Generator
+) -> tuple[float, int]:
     """`suture search` of `part` of the candidates, in batches, with `share` of the items that cma-es reads of all.
 
     Returns the value of the leader and the items read.
     """
     candidates, share = max(2, round(part * count)), share / part
-    study = _study("tpe", surface, int(rng.integers(2**31)))
+    study = _study(kind, surface, int(rng.integers(2**31)))
+    size = BATCH if kind == "gp" else TPE_BATCH
     mixed = surface.shuffled(rng)
     objectives = [
         Objective(str(k), clusters, worth)
@@ -155,9 +163,9 @@ def searched(part: float, surface: Surface, count: int, share: float, rng: np.ra
     read: dict[str, tuple[int, ...]] = {}
     left: list[str] = []
     reference, leader = "", ""
-    batches = -(-candidates // BATCH)
+    batches = -(-candidates // size)
     for number in range(batches):
-        trials = [study.ask() for _ in range(min(BATCH, candidates - number * BATCH))]
+        trials = [study.ask() for _ in range(min(size, candidates - number * size))]
         for trial in trials:
             name = str(trial.number)
             places[name] = _place(trial, surface)
@@ -195,7 +203,7 @@ def constant(surface: Surface, candidates: int, share: float, rng: np.random.Gen
 Rule = Callable[[Surface, int, float, np.random.Generator], tuple[float, int]]
 
 
-def replay(file: Path, runs: int, seed: int, counts: Sequence[int]) -> None:
+def replay(file: Path, runs: int, seed: int, counts: Sequence[int], chosen: Sequence[str] = ()) -> None:
     """Print how well the surface predicts, then one line a rule and number of candidates."""
     surface, measured, predicted = load(file)
     off = measured - predicted
@@ -211,14 +219,17 @@ def replay(file: Path, runs: int, seed: int, counts: Sequence[int]) -> None:
         "cma-es": (partial(sampled, "cma-es"), 1.0),
         "tpe": (partial(sampled, "tpe"), 1.0),
         "random": (partial(sampled, "random"), 1.0),
-        "search, 1/3": (partial(searched, 1.0), 1 / 3),
-        "of 2/3, 1/3": (partial(searched, 2 / 3), 1 / 3),
-        "of 1/2, 1/3": (partial(searched, 1 / 2), 1 / 3),
-        "of 1/3, 1/3": (partial(searched, 1 / 3), 1 / 3),
-        "search, all": (partial(searched, 1.0), 1.0),
+        **{
+            f"{name}{of}, {said}": (partial(searched, kind, part), share)
+            for name, kind in (("search", "gp"), ("search-tpe", "tpe"))
+            for of, part in (("", 1.0), (" of 1/2", 1 / 2), (" of 1/3", 1 / 3))
+            for said, share in (("1/3", 1 / 3), ("all", 1.0))
+            if share < 1 or not of
+        },
         "constant 0.5": (constant, 0.0),
     }
-    print(f"{'rule':<14} {'candidates':>10} {'items':>8} {'mean regret':>12} {'95 % interval':>18} {'90 %':>8}")
+    rules = {name: rule for name, rule in rules.items() if not chosen or name in chosen}
+    print(f"{'rule':<23} {'candidates':>10} {'items':>8} {'mean regret':>12} {'95 % interval':>18} {'90 %':>8}")
     for count in counts:
         for name, (rule, share) in rules.items():
             found = [rule(surface, count, share, np.random.default_rng([seed, run])) for run in range(runs)]
@@ -226,10 +237,10 @@ def replay(file: Path, runs: int, seed: int, counts: Sequence[int]) -> None:
             half = 1.96 * lost.std(ddof=1) / np.sqrt(runs)
             low, high = lost.mean() - half, lost.mean() + half
             interval = f"[{low:.3f}, {high:.3f}]"
-            print(f"{name:<14} {count:>10} {read:>8.0f} {lost.mean():>12.3f} {interval:>18} ", end="")
+            print(f"{name:<23} {count:>10} {read:>8.0f} {lost.mean():>12.3f} {interval:>18} ", end="")
             print(f"{np.quantile(lost, 0.9):>8.3f}", flush=True)
     table = read_table(file)
-    if table.drifts:
+    if table.drifts and not chosen:
         print("\nthe measured merges, raced with a third of their items, without and with the screen:", end="")
         screened(table, runs, seed, 1 / 3)
 
@@ -279,10 +290,11 @@ def main() -> None:
     two.add_argument("--runs", type=int, default=200)
     two.add_argument("--seed", type=int, default=0)
     two.add_argument("--candidates", type=int, nargs="+", default=[24, 48])
+    two.add_argument("--rules", nargs="+", default=[], help="names of the table's first column; all by default")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")  # of optuna, about arguments that are experimental
     if asked.verb == "replay":
-        replay(asked.design, asked.runs, asked.seed, asked.candidates)
+        replay(asked.design, asked.runs, asked.seed, asked.candidates, asked.rules)
         return
     print(f"wrote {record(asked.space, asked.out, asked.points)}")
 

@@ -16,6 +16,9 @@ from suture.methods.registry import MethodInfo
 from suture.search.space import COEFFICIENT, Space, bounds, declared
 
 METHOD: Final = "method"
+BATCH: Final = 4
+"""Candidates that are proposed at once where nobody says: a surrogate learns from each batch, workers share one."""
+
 Point = Mapping[str, Any]
 
 
@@ -103,6 +106,20 @@ def grid(space: Space) -> list[Point] | None:
         rows = itertools.product(*[axis for axis in axes if axis is not None])
         points += [{METHOD: method, **dict(zip(names, row, strict=True))} for row in rows]
     return points
+
+
+def rounds(space: Space) -> int:
+    """Return in how many batches candidates are proposed: `batches`; by default one for a grid, else of four each."""
+    if space.batches is not None:
+        return space.batches
+    return 1 if grid(space) is not None else -(-space.candidates // BATCH)
+
+
+def sampler(space: Space) -> str:
+    """Return what proposes points after the first batch: by default "gp" where one method's numbers vary, else "tpe"."""
+    if space.sampler != "auto":
+        return space.sampler
+    return "gp" if len(space.methods) == 1 and not any(d.choices for d in dimensions(space)) else "tpe"
 
 
 def recipe_of(space: Space, point: Point) -> str:

@@ -1,9 +1,10 @@
 """The journal of a search: Optuna proposes points, batch by batch, and is told what was measured.
 
 Optuna's journal file holds points, values, and what the search is of; every worker process reads the same file, and
-one at a time adds to it, so that all of them race the same candidates. The sampler (TPE, Bergstra et al. 2011; Optuna's
-own variant for several objectives) is seeded anew for each batch, so a search that was stopped proposes what it would
-have proposed.
+one at a time adds to it, so that all of them race the same candidates. The first batch is drawn at random. After it a
+Gaussian process proposes where only numbers vary (Optuna's GPSampler: Matern kernel, log expected improvement, Ament et
+al. 2023), else TPE (Bergstra et al. 2011); both in Optuna's own variants for several objectives. The sampler is seeded
+anew for each batch, so a search that was stopped proposes what it would have proposed.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suture.errors import IncompatibleError, MissingExtraError, Problem
-from suture.search.candidates import METHOD, Dimension, Point, canonical, grid, of_method, trial_point
+from suture.search.candidates import METHOD, Dimension, Point, canonical, grid, of_method, sampler, trial_point
 from suture.search.probe import waiting
 from suture.search.space import Space
 
 if TYPE_CHECKING:
     import optuna
 
+GP_FROM = 2  # measured points below which a Gaussian process draws at random
 ATTEMPTS = 4  # proposals a new candidate: a sampler may propose a point again
 
 
@@ -106,13 +108,15 @@ class Journal:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
-            sampler = optuna.samplers.TPESampler(
-                seed=(self._space.seed + 7919 * number) % 2**32, n_startup_trials=0 if number else 10**6
-            )
+            seed = (self._space.seed + 7919 * number) % 2**32
+            if number and sampler(self._space) == "gp":
+                chosen: optuna.samplers.BaseSampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=GP_FROM)
+            else:
+                chosen = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0 if number else 10**6)
         return optuna.create_study(
             storage=self._storage,
             study_name=self._space.name,
-            sampler=sampler,
+            sampler=chosen,
             directions=["maximize"] * self._width,
             load_if_exists=True,
         )

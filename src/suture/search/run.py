@@ -29,7 +29,7 @@ from suture.errors import NumericError, Problem, UsageError
 from suture.plan import make_plan
 from suture.recipe import parse_recipe
 from suture.report.private import write_private
-from suture.search.candidates import Point, canonical, digest_of, parent_recipe, recipe_of, trial_point
+from suture.search.candidates import Point, canonical, digest_of, parent_recipe, recipe_of, rounds, trial_point
 from suture.search.journal import Journal
 from suture.search.outcome import Found, Tested, ahead, result_of, written_recipe
 from suture.search.probe import FailedCandidate, Kept, Probe, waiting
@@ -76,6 +76,7 @@ class _Search:
         for method in space.methods:  # models and filters that do not fit are named before anything is read
             make_plan(parse_recipe(recipe_of(space, trial_point(space, method)), method))
         self.parents = weights(space)
+        self.rounds = rounds(space)
         self.log.verify()
         self.journal = Journal(out, space, self._identity(device))
         self.kept = Kept(out / "candidates")
@@ -103,7 +104,7 @@ class _Search:
         fates: dict[str, Fate] = {}
         outcome: Outcome | None = None
         reference = ""
-        for number in range(self.space.batches):
+        for number in range(self.rounds):
             entrants = self._entrants(number, outcome)
             if entrants:
                 outcome = self._race(number, entrants, units)
@@ -137,7 +138,7 @@ class _Search:
 
     def _entrants(self, number: int, before: Outcome | None) -> list[str]:
         """The candidates left so far, then those of the new batch that the screen lets pass."""
-        size = -(-self.space.candidates // self.space.batches)
+        size = -(-self.space.candidates // self.rounds)
         left = [name for name, fate in before.fates.items() if fate.state == "left"] if before else []
         new = []
         for point in self.journal.batch(number, max(0, min(size, self.space.candidates - number * size))):
@@ -176,13 +177,13 @@ class _Search:
             confidence=self.space.confidence,
             goal=self.space.goal,
             rivals=self.space.candidates,
-            races=self.space.batches,
+            races=self.rounds,
             looks=self.space.looks,
         )
         total = self._budget()
         if total is not None:
             spent = sum(sum(read) for read in self._before.values())
-            rules = replace(rules, budget=(total - spent) // (self.space.batches - number))
+            rules = replace(rules, budget=(total - spent) // (self.rounds - number))
         while names:
             try:
                 outcome = race(names, objectives, self._oracle, rules, known=self._before)

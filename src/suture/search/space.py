@@ -137,9 +137,11 @@ class Space(StrictModel):
     """A search. candidates: recipes tried at most. items: read at most on the development split, as a share of all
     (candidate, item) pairs or as a number; null: only the confidence decides. dev: share of the clusters of items that
     are for development. goal: "best" races for the best weighted sum, "front" keeps all that nothing dominates.
-    finalists: measured on the test split. batches: rounds in which the sampler learns from what was measured. leakage:
-    what is done where a file of test items shares eight words in a row with development items. screen: discard outliers
-    before anything is read of them; null: none.
+    finalists: measured on the test split. batches: rounds in which the sampler learns from what was measured; null: one
+    for a grid that is tried whole, else of four candidates each. sampler: what proposes after the first round, a
+    Gaussian process or TPE; auto: the first where numbers of one method vary and no words. leakage: what is done where
+    a file of test items shares eight words in a row with development items. screen: discard outliers before anything is
+    read of them; null: none.
     """
 
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -148,7 +150,8 @@ class Space(StrictModel):
     vary: dict[str, Varied] = Field(default_factory=dict)
     objectives: Annotated[tuple[Goal, ...], Field(min_length=1)]
     candidates: Annotated[int, Field(ge=2, le=MOST_POINTS)] = 21
-    batches: Count = 1
+    batches: Count | None = None
+    sampler: Literal["auto", "gp", "tpe"] = "auto"
     items: Annotated[float, Field(gt=0)] | None = None
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     goal: Literal["best", "front"] = "best"
@@ -163,9 +166,13 @@ class Space(StrictModel):
     @property
     def digest(self) -> str:
         """BLAKE3 of what the space says, whatever the order and defaults of the file."""
-        said = self.model_dump(mode="json")
+        from suture.search.candidates import rounds, sampler
+
+        said = self.model_dump(mode="json") | {"batches": rounds(self), "sampler": sampler(self)}
         if self.screen is None:
             del said["screen"]  # as before there was one, so that such searches go on
+        if said["batches"] == 1:
+            del said["sampler"]  # likewise: one batch learns from nothing
         return blake3(yaml.safe_dump(said, sort_keys=True).encode()).hexdigest()
 
     @property

@@ -210,6 +210,18 @@ def test_a_sampler_proposes_in_batches(given: dict[str, Path], tmp_path: Path) -
     assert {c["point"]["method"] for c in result["candidates"]} == {"linear", "slerp"}
 
 
+def test_a_gaussian_process_proposes_again_what_it_proposed_and_learns(given: dict[str, Path], tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"vary": {"coefficient": {"anchors": 2}}, "candidates": 9, "items": 0.8}
+    found = {
+        name: search(space(given, tmp_path, **changes, **more), tmp_path / name, test=False)
+        for name, more in (("gp", {}), ("again", {}), ("tpe", {"sampler": "tpe"}))
+    }
+    points = {name: [c["point"] for c in result["candidates"]] for name, result in found.items()}
+    assert len(points["gp"]) == 9
+    assert points["gp"] == points["again"]
+    assert sum(point in points["tpe"] for point in points["gp"]) == 3  # the first batch, drawn at random
+
+
 def test_a_candidate_that_is_not_a_number_leaves_and_the_others_go_on(
     given: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

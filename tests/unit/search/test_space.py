@@ -10,7 +10,16 @@ import yaml
 
 from suture.errors import BadInputError, UsageError
 from suture.recipe import parse_recipe
-from suture.search.candidates import describe, dimensions, grid, parent_recipe, recipe_of, trial_point
+from suture.search.candidates import (
+    describe,
+    dimensions,
+    grid,
+    parent_recipe,
+    recipe_of,
+    rounds,
+    sampler,
+    trial_point,
+)
 from suture.search.space import Goal, Space, Template, Varied, load_space
 
 BASIC: dict[str, Any] = {
@@ -45,6 +54,27 @@ def test_the_grid_has_both_ends(tmp_path: Path) -> None:
 def test_a_grid_of_more_points_than_candidates_is_none(tmp_path: Path) -> None:
     assert grid(space(tmp_path, candidates=20)) is None
     assert grid(space(tmp_path, vary={"coefficient": {}})) is None
+
+
+def test_a_grid_takes_one_round_and_numbers_take_rounds_of_four(tmp_path: Path) -> None:
+    assert rounds(space(tmp_path)) == 1
+    assert rounds(space(tmp_path, vary={"coefficient": {}}, candidates=10)) == 3
+    assert rounds(space(tmp_path, vary={"coefficient": {}}, candidates=10, batches=2)) == 2
+
+
+def test_numbers_of_one_method_are_proposed_by_a_gaussian_process(tmp_path: Path) -> None:
+    assert sampler(space(tmp_path)) == "gp"
+    assert sampler(space(tmp_path, sampler="tpe")) == "tpe"
+    assert sampler(space(tmp_path, methods=["linear", "slerp"])) == "tpe"
+    assert sampler(space(tmp_path, vary={"coefficient": {}, "normalize": {"choices": [True, False]}})) == "tpe"
+
+
+def test_the_digest_changes_with_what_is_proposed_and_with_nothing_else(tmp_path: Path) -> None:
+    one = space(tmp_path)
+    assert one.digest == space(tmp_path, batches=1).digest == space(tmp_path, sampler="tpe").digest
+    several = space(tmp_path, batches=3)
+    assert several.digest == space(tmp_path, batches=3, sampler="gp").digest
+    assert len({one.digest, several.digest, space(tmp_path, batches=3, sampler="tpe").digest}) == 3
 
 
 def test_a_coefficient_is_the_share_of_the_clinical_model(tmp_path: Path) -> None:
