@@ -116,7 +116,7 @@ def rounds(space: Space) -> int:
 
 
 def sampler(space: Space) -> str:
-    """Return what proposes points after the first batch: by default "gp" where one method's numbers vary, else "tpe"."""
+    """Return what proposes after the first batch: by default "gp" where one method's numbers vary, else "tpe"."""
     if space.sampler != "auto":
         return space.sampler
     return "gp" if len(space.methods) == 1 and not any(d.choices for d in dimensions(space)) else "tpe"
