@@ -3,6 +3,9 @@
 streaming   from a plan to a checkpoint that appears whole or not at all
 schedule    tasks for the workers: stretches of passes, then units, tensor after tensor
 evaluation  one tensor: inputs, passes, any stretch of the result
+passes      what a pass measures before there is a result
+masked      masked task vectors, by loops over stored bits
+pivots      selection in one pass between sampled pivots
 unit        one stretch: merged, rounded, measured, digested, handed on
 record      what units tell, put together: refusals, digests, manifest
 backend     numba kernels, or their PyTorch twins on a device

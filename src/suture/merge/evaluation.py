@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,60 +20,26 @@ from suture import kernels
 from suture.checkpoint.digest import LeafHasher
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.checkpoint.source import Input, OpenSource, ReaderOf
-from suture.kernels import sparse
 from suture.kernels.fused import gram_pairs
-from suture.kernels.pivots import pivot_counts
-from suture.merge import pivots
 from suture.merge.backend import Backend
 from suture.merge.buffers import Desk
+from suture.merge.masked import MaskedLoops
+from suture.merge.passes import COUNTED, Part, Pass, Stretch
 from suture.methods import masks as masking
 from suture.methods import selection
 from suture.methods.derived import conclude, segment_length, waves
 from suture.methods.gram import Gram
-from suture.methods.masks import Sparse
 from suture.methods.registry import Blocks, ElementwiseMethod, MatrixMethod, SpanMethod
 from suture.methods.shapes import Block, Reduction, Sums
 from suture.numerics.keys import model_keys
 from suture.plan import StagedInput, TensorJob
 
 Floats = NDArray[np.float32]
-COUNTED = 8
-"""Segments that are counted at once: a histogram costs as much to clear and to add as a segment to count."""
-
 MOST_REMEMBERED = 64 << 20
 """Bytes of masks that are kept between two passes, at most; those of larger tensors are made twice."""
 
-Part = NDArray[Any]
-"""What one segment gives: float64 sums, or int64 counts."""
-
 STRETCH = 1 << 22
 """Elements of one task of a pass; the end is moved to a segment's where segments hold whole rows."""
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Elements start to start + count of the tensor, in whole segments."""
-
-    start: int
-    count: int
-
-
-@dataclass
-class Pass:
-    """One pass over the inputs: what is measured, and what all parts together conclude.
-
-    stride: elements read at a time, whole segments. measure: for each measured array the parts of a stride's segments,
-    in order, or one part where it holds counts that may be added at once (`counts`). raw: the same from stored bits and
-    the index of their first element, where a kernel can. sample: reads what it needs itself, once for the tensor.
-    """
-
-    stretches: tuple[Stretch, ...]
-    stride: int
-    measure: Callable[[Blocks], list[list[Part]]]
-    conclude: Callable[[list[list[Part]]], None]
-    counts: tuple[bool, ...] = (False,)
-    raw: Callable[[Sequence[NDArray[Any]], int], list[list[Any]]] | None = None
-    sample: Callable[[Desk], list[list[Any]]] | None = None
 
 
 class Evaluation:
@@ -100,10 +66,12 @@ class Evaluation:
         self.coefficients: tuple[float, ...] | None = None
         self._rows: Sums | None = None
         self._whole: Floats | None = None
-        self._found: dict[str, Any] = {}
+        self.found: dict[str, Any] = {}
         self._remembered: masking.Remembered | None = None
         self._opened = threading.local()
         self._stages = {i: self._stage(given) for i, given in enumerate(job.inputs) if isinstance(given, StagedInput)}
+        sparse = job.method.sparse if isinstance(job.method, ElementwiseMethod) and self.stored_bf16 else None
+        self.masked = MaskedLoops(self, sparse) if sparse is not None else None
         self._passes = self._plan_passes() if self.elements and job.action == "merge" else iter(())
         self.current = next(self._passes, None)
 
@@ -213,7 +181,7 @@ class Evaluation:
             self.backend.steps.weighted_groups(blocks.inputs, self._rows, self.columns, group, first, out)
         else:
             assert isinstance(job.method, ElementwiseMethod)
-            job.method.combine(self.backend.steps, blocks, self._found, out, **job.arguments)
+            job.method.combine(self.backend.steps, blocks, self.found, out, **job.arguments)
 
     def aligned(self, start: int, count: int) -> tuple[int, int]:
         """The smallest stretch around elements start to start + count that `combine` takes, as (start, count)."""
@@ -273,7 +241,7 @@ class Evaluation:
         raw = _raw_gram if self.stored_bf16 and len(self.job.inputs) == 2 else None
         stride = kernels.SEGMENT * (COUNTED if raw else 1)
         yield Pass(
-            self._stretches(stride),
+            self.stretches(stride),
             stride,
             lambda blocks: [[self.backend.steps.gram_segment(blocks.inputs, 0)]],
             settle,
@@ -298,7 +266,7 @@ class Evaluation:
             self._rows = np.stack(np.broadcast_arrays(*weights), axis=-1)
 
         yield Pass(
-            self._stretches(segment),
+            self.stretches(segment),
             segment,
             lambda blocks: [[self.backend.steps.gram_groups(blocks.inputs, 0, self.columns, group)]],
             settle,
@@ -308,14 +276,14 @@ class Evaluation:
         arguments = self.job.arguments
         segment = segment_length(method, self.columns, arguments, kernels.SEGMENT)
         reductions = method.statistics(**arguments)
-        if self._selects_by_pivots(reductions):
-            yield from self._pivot_passes(method, arguments)
-        for wave in waves(reductions, selection.NAMES if "rank" in self._found else ()):
-            measured = tuple(reduction for reduction in wave if reduction.needed(self._found))
+        if self.masked is not None and any(reduction.name == "rank" for reduction in reductions):
+            yield from self.masked.passes()
+        for wave in waves(reductions, selection.NAMES if "rank" in self.found else ()):
+            measured = tuple(reduction for reduction in wave if reduction.needed(self.found))
             if measured:
                 yield self._wave_pass(wave, measured, segment, arguments)
             else:
-                self._found = self._found | conclude(wave, {}, self._found, self.elements, arguments)
+                self.found = self.found | conclude(wave, {}, self.found, self.elements, arguments)
 
     def _wave_pass(
         self,
@@ -327,13 +295,13 @@ class Evaluation:
         """The pass that measures `measured`, after which all of `wave` conclude."""
 
         steps, counts = self.backend.steps, tuple(reduction.by == "count" for reduction in measured)
-        raw = self._raw_norms if self._sparse() is not None and all(r.norms for r in measured) else None
+        raw = self.masked.norms if self.masked is not None and all(r.norms for r in measured) else None
         stride = segment * COUNTED if any(counts) or raw else segment
 
         def measure(blocks: Blocks) -> list[list[Part]]:
             pieces = [blocks] if len(blocks.inputs[0]) <= segment else list(_pieces(blocks, segment))
             return [
-                [r.measure(steps, part, self._found, **arguments) for part in ([blocks] if counted else pieces)]
+                [r.measure(steps, part, self.found, **arguments) for part in ([blocks] if counted else pieces)]
                 for r, counted in zip(measured, counts, strict=True)
             ]
 
@@ -344,88 +312,15 @@ class Evaluation:
             if self._remembered is not None:
                 self._remembered.complete = True
             named = {reduction.name: part for reduction, part in zip(measured, parts, strict=True)}
-            self._found = self._found | conclude(wave, named, self._found, self.elements, arguments)
+            self.found = self.found | conclude(wave, named, self.found, self.elements, arguments)
 
-        return Pass(self._stretches(stride), stride, measure, settle, counts, raw)
+        return Pass(self.stretches(stride), stride, measure, settle, counts, raw)
 
     def _may_remember(self, measured: Sequence[Reduction]) -> bool:
         """Whether masks are kept between the pass of their norms and the result: where they go by ranks in rows."""
         nbytes = self.elements * (len(self.job.inputs) - 1) // 8
         whole_bytes = self.whole_rows and self.columns % 8 == 0
         return any(r.norms for r in measured) and whole_bytes and nbytes <= MOST_REMEMBERED
-
-    # --- masked task vectors from stored bits ------------------------------------------------------------------------
-
-    def _sparse(self) -> Sparse | None:
-        """The method's form as a sum of masked task vectors, where loops over stored bits can take it."""
-        method = self.job.method
-        return method.sparse if isinstance(method, ElementwiseMethod) and self.stored_bf16 else None
-
-    def _selects_by_pivots(self, reductions: Sequence[Reduction]) -> bool:
-        sparse = self._sparse()
-        needed = any(reduction.name == "rank" for reduction in reductions)
-        return sparse is not None and sparse.ranks is not None and needed and self.elements >= pivots.SAMPLED_FROM
-
-    def _pivot_passes(self, method: ElementwiseMethod, arguments: Mapping[str, Any]) -> Iterator[Pass]:
-        """A sample, then one pass; both histogram passes follow where they do not settle it."""
-        chosen: list[pivots.Pivots | None] = []
-        assert method.sparse is not None
-        assert method.sparse.ranks is not None
-        wanted = method.sparse.ranks(self.elements, {}, **arguments)
-
-        def choose(parts: list[list[Any]]) -> None:
-            chosen.append(pivots.choose_pivots(parts[0], wanted, self.elements))
-
-        whole = (Stretch(0, self.elements),)
-        yield Pass(whole, self.elements, lambda blocks: [], choose, sample=self._sample)
-        given = chosen[0]
-        if given is None:
-            return
-
-        def count(raws: Sequence[NDArray[Any]], start: int) -> list[list[Any]]:
-            return [[pivot_counts(raws, given.first, given.entries)]]
-
-        def settle(parts: list[list[Any]]) -> None:
-            found = pivots.settle(given, parts[0])
-            if found is not None:
-                self._found = self._found | {"rank": found[0], "before": found[1]}
-
-        stride = kernels.SEGMENT * COUNTED
-        yield Pass(self._stretches(stride), stride, lambda blocks: [], settle, raw=count)
-
-    def _sample(self, desk: Desk) -> list[list[Any]]:
-        starts = pivots.sample_starts(self.elements)
-        samples = [np.empty(len(starts) * pivots.CHUNK, np.uint16) for _ in self.job.inputs]
-        for number, start in enumerate(starts):
-            part = slice(number * pivots.CHUNK, (number + 1) * pivots.CHUNK)
-            for sample, raw in zip(samples, self.read_raw(start, pivots.CHUNK, desk), strict=True):
-                sample[part] = raw
-        return [samples]
-
-    def _raw_norms(self, raws: Sequence[NDArray[Any]], start: int) -> list[list[Part]]:
-        return [list(sparse.sparse_norms(raws, self.masks(raws, start), start))]
-
-    def masks(self, raws: Sequence[NDArray[Any]], start: int) -> sparse.Masks:
-        """What the method keeps of stored bits that begin at element `start`; all passes before must be made."""
-        form = self._sparse()
-        assert form is not None
-
-        def place(model: int, bits: int, count: int) -> int:
-            wide = np.empty((2, raws[0].size), np.float32)
-            for row, raw in zip(wide, (raws[1 + model], raws[0]), strict=True):
-                kernels.widen(raw, "BF16", row)
-            return kernels.place_of(wide[0], wide[1], bits, count)
-
-        stretch = masking.Stretch(start, raws[0].size, kernels.SEGMENT, self.keys, place)
-        return sparse.as_masks(form.masks(self._found, stretch, **self.job.arguments), raws[0].size)
-
-    def sparse_terms(self) -> sparse.Combined | None:
-        """How kept task vectors are put together, where a loop over stored bits can do it; all passes must be made."""
-        form = self._sparse()
-        if form is None:
-            return None
-        weight, factor, lambda_, normalize = form.terms(self._found, **self.job.arguments)
-        return sparse.combined(weight, factor, lambda_, normalize=normalize, elect=form.elect)
 
     def _matrix_passes(self, method: MatrixMethod) -> Iterator[Pass]:
         """One pass that gathers whole tensors, as one stretch: what a matrix method holds, its plan has said."""
@@ -444,7 +339,7 @@ class Evaluation:
             self._whole = np.ascontiguousarray(method.matrix(shaped, **extra, **self.job.arguments)).reshape(-1)
             whole.clear()
 
-        yield Pass(self._stretches(kernels.SEGMENT), kernels.SEGMENT, gather, settle, ())
+        yield Pass(self.stretches(kernels.SEGMENT), kernels.SEGMENT, gather, settle, ())
 
     def _gathered(self, index: int, given: Input) -> Floats:
         """One information tensor, whole, of its own shape."""
@@ -453,7 +348,8 @@ class Evaluation:
         block = self._wide(len(self.job.inputs) + index, given, 0, count, desk)
         return self.backend.host(block).reshape(given.shape).copy()
 
-    def _stretches(self, segment: int) -> tuple[Stretch, ...]:
+    def stretches(self, segment: int) -> tuple[Stretch, ...]:
+        """The tasks of a pass: about STRETCH elements each, in whole segments."""
         step = segment * max(1, STRETCH // max(segment, 1))
         return tuple(Stretch(start, min(step, self.elements - start)) for start in range(0, self.elements, step))
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from suture.checkpoint.layout import Unit
 from suture.merge.buffers import Desk
-from suture.merge.evaluation import Evaluation, Stretch
+from suture.merge.evaluation import Evaluation
+from suture.merge.passes import Stretch
 from suture.merge.unit import Record, UnitWork
 
 

@@ -17,9 +17,10 @@ from suture.checkpoint.digest import LeafHasher
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.errors import IncompatibleError, Problem
 from suture.kernels import fused
-from suture.kernels.sparse import Combined, sparse_sum
+from suture.kernels.sparse import sparse_sum
 from suture.merge.buffers import STORED, Desk
 from suture.merge.evaluation import Evaluation
+from suture.merge.masked import MaskedLoops
 from suture.methods.shapes import Block, Sums
 from suture.numerics.anchor import anchored
 from suture.numerics.keys import random_key
@@ -77,8 +78,7 @@ class UnitWork:
         if self.job.dtype != "BF16" or not self.evaluation.stored_bf16:
             return None
         if found is None:
-            how = self.evaluation.sparse_terms()
-            return self._masked(how) if how is not None else None
+            return self._masked(self.evaluation.masked) if self.evaluation.masked is not None else None
         if len(inputs) not in (2, 3):
             return None
         anchor, total = anchored(found)
@@ -141,13 +141,14 @@ class UnitWork:
 
         return loop
 
-    def _masked(self, how: Combined) -> Callable[..., None]:
+    def _masked(self, loops: MaskedLoops) -> Callable[..., None]:
+        how = loops.combined()
         roles = (self.job.roles.general, self.job.roles.clinical) if self.job.roles else (0, len(self.job.inputs) - 1)
 
         def loop(raws: Sequence[NDArray[Any]], start: int, out: NDArray[Any], sums: Sums) -> None:
             sparse_sum(
                 raws,
-                self.evaluation.masks(raws, start),
+                loops.masks(raws, start),
                 how,
                 roles,
                 rounding=self.rounding,

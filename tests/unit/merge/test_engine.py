@@ -14,11 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from suture import kernels
 from suture.checkpoint.digest import weights_digest
 from suture.checkpoint.layout import UNIT_ELEMENTS
 from suture.errors import NumericError
 from suture.merge import derive, execute
 from suture.merge.backend import TorchBackend
+from suture.merge.pivots import settle
 from suture.merge.unit import UnitWork
 from suture.methods.registry import METHODS, MatrixMethod
 from suture.plan import Plan, make_plan
@@ -211,3 +213,25 @@ def test_many_tensors_cost_no_quadratic_step(tmp_path: Path) -> None:
     few, many = calls(1000), calls(2000)
     assert many < 2.2 * few
     assert many < 1000 * 2000
+
+
+@pytest.mark.parametrize("method", ["ties", "breadcrumbs", "della"])
+def test_pivots_and_kept_masks_change_nothing(
+    method: str, models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    def noted(name: str, loop: Any) -> Any:
+        return lambda *given: (used.append(name), loop(*given))[1]
+
+    monkeypatch.setattr("suture.merge.masked.settle", noted("pivots", settle))
+    monkeypatch.setattr("suture.kernels.unpack_kept", noted("masks", kernels.unpack_kept))
+    plan = plan_of(method, models)
+    execute(plan, tmp_path / "with", sync=False)
+    assert set(used) == {"masks" if method == "della" else "pivots"}
+    used.clear()
+    monkeypatch.setattr("suture.merge.masked.SAMPLED_FROM", 1 << 60)
+    monkeypatch.setattr("suture.merge.evaluation.MOST_REMEMBERED", 0)
+    execute(plan, tmp_path / "without", sync=False)
+    assert not used
+    assert weights_digest(tmp_path / "with") == weights_digest(tmp_path / "without")
