@@ -2,8 +2,8 @@
 
 The new tokens of all rows stand beside one another in one pass [1, tokens]; all layers but attention see tokens only,
 and attention is computed row by row, over what the row has and no more. So rows may go on at different paces, and a
-draft (`suture.evaluate.drafts`) is read in the time that a processor takes to fetch the weights anyway. What is computed
-of each row is what it is alone, up to rounding.
+draft (`suture.evaluate.drafts`) is read in little more than the time that fetching the weights takes anyway. What is
+computed of each row is what it is alone, up to rounding.
 
 For processors; a graphics card would be slowed down by many small operations. A model must attend to all that stands
 before a token, through transformers' attention interface; `fits` tries it out against an ordinary pass.
@@ -74,7 +74,8 @@ class FlatCache:
             begin += count
         longest = max(piece.length for piece in self.pieces)
         if longest > self.stores[0][0].shape[2]:
-            self.stores = [[_longer(store, longest + STEP) for store in pair] for pair in self.stores]
+            for pair in self.stores:  # one by one: together they would stand in memory twice
+                pair[:] = [_longer(store, longest + STEP) for store in pair]
         rows = [piece.row for piece in self.pieces for _ in range(piece.begin, piece.end)]
         slots = [k for piece in self.pieces for k in range(self.lengths[piece.row], piece.length)]
         self._rows, self._slots = (torch.tensor(list_, device=like.device) for list_ in (rows, slots))
@@ -96,9 +97,7 @@ class FlatCache:
         return max(self.lengths)
 
 
-def decode(
-    model: Any, prompts: Sequence[Sequence[int]], limit: int, stop: Collection[int]
-) -> list[list[int]]:
+def decode(model: Any, prompts: Sequence[Sequence[int]], limit: int, stop: Collection[int]) -> list[list[int]]:
     """Answer prompts, token ids, greedily with at most `limit` tokens each; an answer includes its stop token.
 
     Call with gradients off. Raises NumericError where a logit is NaN.
@@ -210,7 +209,6 @@ def _attend(
 
     The query heads that share a key head stand beside one another as queries of it, so keys are not repeated.
     """
-    import torch
     from torch.nn.functional import scaled_dot_product_attention
 
     if suture_cache is None or any(others.get(name) is not None for name in OTHER_ATTENTION):
