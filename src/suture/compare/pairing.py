@@ -140,7 +140,7 @@ def without_floors(
             guessed |= "accuracy" in metrics
     if not bare:
         return ()
-    flips = " and flips are not corrected for guessing" if guessed else ""
+    flips = ", and flips are not corrected for guessing" if guessed else ""
     return (
         f"No floor is shown for {', '.join(bare)}{flips}: `suture eval` writes floor-* folders beside its results; "
         "name their folder by --floors.",

@@ -130,7 +130,7 @@ def test_floors_of_other_items_are_left_out_and_noted(write: Write) -> None:
 def test_scores_without_a_floor_say_where_floors_come_from(write: Write) -> None:
     folders = {label: write(label, {"accuracy": [1, 0, 1, 0]}) for label in ("general", "merge")}
     (note,) = compare(folders, against=["general"]).notes
-    assert note.startswith("No floor is shown for quiz and flips are not corrected for guessing")
+    assert note.startswith("No floor is shown for quiz, and flips are not corrected for guessing")
     assert "--floors" in note
     floors = {"chance": write("floor-chance", {"accuracy": [0.25] * 4})}
     assert compare(folders, against=["general"], floors=floors).notes == ()
