@@ -12,8 +12,10 @@ before a token, through transformers' attention interface; `fits` tries it out a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from suture.evaluate.drafts import Draft
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = "suture_flat"
-PASS_TOKENS = 256  # new tokens a pass: beyond, a token takes as long as one that is written alone
+ROWS = 4  # rows a group at least: each group fetches the weights for itself
+PASS_TOKENS = 128  # new tokens a pass: beyond, a token takes as long as one that is written alone
 STEP = 128  # tokens of room that are added to the cache at a time
 OTHER_ATTENTION = ("softcap", "position_bias", "s_aux", "sliding_window")  # terms that are not computed here
 
@@ -45,6 +48,14 @@ class Piece:
     length: int
     mask: Tensor | None
 
+    def mask_of(self, groups: int, masks: dict[int, Tensor]) -> Tensor | None:
+        """Return the mask for `groups` query heads beside one another, made once a pass and kept in `masks`."""
+        if self.mask is None:
+            return None
+        if self.row not in masks:
+            masks[self.row] = self.mask.repeat(groups, 1)
+        return masks[self.row]
+
 
 class FlatCache:
     """Keys and values of every row from its first token on; the interface of transformers' Cache that decoders use."""
@@ -55,6 +66,7 @@ class FlatCache:
         """Take over a cache of padded rows; mask [rows, width] is 1 where a row has a token."""
         self.lengths: list[int] = mask.sum(dim=1).tolist()
         self.pieces: list[Piece] = []
+        self.masks: dict[int, Tensor] = {}
         self.stores = []
         real = mask.bool()
         for layer in cache.layers:
@@ -66,7 +78,7 @@ class FlatCache:
         """Make room for (row, new tokens) and return their positions [1, tokens]; the pass that follows fills it."""
         import torch
 
-        self.pieces, begin = [], 0
+        self.pieces, self.masks, begin = [], {}, 0
         for row, count in counts:
             length = self.lengths[row] + count
             mask = _causal(count, length, like) if count > 1 else None
@@ -100,26 +112,81 @@ class FlatCache:
 def decode(model: Any, prompts: Sequence[Sequence[int]], limit: int, stop: Collection[int]) -> list[list[int]]:
     """Answer prompts, token ids, greedily with at most `limit` tokens each; an answer includes its stop token.
 
-    Call with gradients off. Raises NumericError where a logit is NaN.
+    Groups of rows are answered side by side, each by its share of the cores. Call with gradients off. Raises
+    NumericError where a logit is NaN.
     """
-    state, mask, logits = prefill_all(model, prompts)
-    cache = FlatCache(state, mask)
-    drafts = [Draft(prompt) for prompt in prompts]
+    import torch
+
+    cores = torch.get_num_threads()
+    groups = min(cores, max(1, len(prompts) // ROWS)) if at_once(model) else 1
+    shares = [range(first, len(prompts), groups) for first in range(groups)]
+    started = [_start(model, [prompts[row] for row in share]) for share in shares]
+    halted = Event()
+
+    def run(state: tuple[FlatCache, list[Draft], list[list[int]]]) -> list[list[int]]:
+        with torch.inference_mode():  # holds for one thread
+            return _go_on(model, state, limit, stop, halted)
+
     answers: list[list[int]] = [[] for _ in prompts]
-    for row, token in enumerate(logits[:, -1].argmax(dim=-1).tolist()):
-        answers[row].append(token)
-        drafts[row].extend([token], 0)
-    with attention(model):
-        while running := [row for row, ids in enumerate(answers) if ids[-1] not in stop and len(ids) < limit]:
-            room = max(0, PASS_TOKENS // len(running) - 1)
-            proposed = {row: drafts[row].propose(min(room, limit - len(answers[row]) - 1)) for row in running}
-            chosen = step(model, cache, {row: [answers[row][-1], *proposed[row]] for row in running})
-            for row in running:
-                right = _right(proposed[row], chosen[row], stop)
-                cache.keep(row, len(right))
-                answers[row] += right
-                drafts[row].extend(right, len(proposed[row]))
+    with attention(model), _threads(cores // groups if groups > 1 else cores), ThreadPoolExecutor(groups) as pool:
+        tasks = [pool.submit(run, state) for state in started]
+        try:
+            for share, task in zip(shares, tasks, strict=True):
+                for row, answer in zip(share, task.result(), strict=True):
+                    answers[row] = answer
+        finally:
+            halted.set()  # an error or an interrupt ends the other groups too
     return answers
+
+
+def at_once(model: Any) -> bool:
+    """Return whether passes may run at the same time: not where one sets what another reads (rotations by length)."""
+    rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
+    return rope.get("rope_type", "default") in ("default", "linear", "llama3", "yarn")
+
+
+def _start(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[FlatCache, list[Draft], list[list[int]]]:
+    state, mask, logits = prefill_all(model, prompts)
+    drafts = [Draft(prompt) for prompt in prompts]
+    answers = [[token] for token in logits[:, -1].argmax(dim=-1).tolist()]
+    for draft, answer in zip(drafts, answers, strict=True):
+        draft.extend(answer, 0)
+    return FlatCache(state, mask), drafts, answers
+
+
+def _go_on(
+    model: Any,
+    state: tuple[FlatCache, list[Draft], list[list[int]]],
+    limit: int,
+    stop: Collection[int],
+    halted: Event,
+) -> list[list[int]]:
+    cache, drafts, answers = state
+    while running := [row for row, ids in enumerate(answers) if ids[-1] not in stop and len(ids) < limit]:
+        if halted.is_set():
+            break
+        room = max(0, PASS_TOKENS // len(running) - 1)
+        proposed = {row: drafts[row].propose(min(room, limit - len(answers[row]) - 1)) for row in running}
+        chosen = step(model, cache, {row: [answers[row][-1], *proposed[row]] for row in running})
+        for row in running:
+            right = _right(proposed[row], chosen[row], stop)
+            cache.keep(row, len(right))
+            answers[row] += right
+            drafts[row].extend(right, len(proposed[row]))
+    return answers
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let each thread that begins in the block compute on `count` cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def step(model: Any, cache: FlatCache, new: dict[int, list[int]]) -> dict[int, list[int]]:
@@ -220,7 +287,7 @@ def _attend(
         count = piece.end - piece.begin
         queries = query[:, :, piece.begin : piece.end].reshape(1, -1, groups * count, width)
         own = slice(piece.row, piece.row + 1), slice(None), slice(piece.length)
-        mask = None if piece.mask is None else piece.mask.repeat(groups, 1)
+        mask = piece.mask_of(groups, suture_cache.masks)
         result = scaled_dot_product_attention(queries, key[own], value[own], attn_mask=mask, scale=scaling)
         found[piece.begin : piece.end] = result.reshape(heads, count, -1).transpose(0, 1)
     return found[None], None

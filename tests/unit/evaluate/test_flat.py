@@ -92,6 +92,36 @@ def test_a_stop_token_within_a_draft_ends_the_answer(llama: Any) -> None:
         assert flat.decode(llama, PROMPTS, 60, frozenset({stop})) == cut
 
 
+def test_groups_side_by_side_give_the_same_answers(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(flat, "ROWS", 2)
+    groups = []
+    go_on = flat._go_on
+    monkeypatch.setattr(flat, "_go_on", lambda *args: groups.append(len(args[1][1])) or go_on(*args))
+    prompts = [*PROMPTS, [9, 9, 8]]
+    with torch.inference_mode():
+        assert flat.decode(llama, prompts, 30, frozenset()) == [alone(llama, prompt, 30) for prompt in prompts]
+    assert sorted(groups) == [2, 3]
+
+
+def test_an_error_in_one_group_ends_all(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(flat, "ROWS", 2)
+    step = flat.step
+
+    def failing(model: Any, cache: Any, new: dict[int, list[int]]) -> dict[int, list[int]]:
+        if cache.lengths[0] > 12:
+            raise flat.not_a_number()
+        return step(model, cache, new)
+
+    monkeypatch.setattr(flat, "step", failing)
+    with torch.inference_mode(), pytest.raises(NumericError):
+        flat.decode(llama, PROMPTS, 10**6, frozenset())
+    assert llama.config._attn_implementation == "sdpa"
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_the_limit_is_kept(llama: Any, limit: int) -> None:
     with torch.inference_mode():
