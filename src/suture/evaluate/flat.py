@@ -12,7 +12,7 @@ before a token, through transformers' attention interface; `fits` tries it out a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
@@ -109,6 +109,9 @@ class FlatCache:
         return max(self.lengths)
 
 
+State = tuple[FlatCache, list[Draft], list[list[int]]]  # of a group of rows: its cache, drafts and answers
+
+
 def decode(model: Any, prompts: Sequence[Sequence[int]], limit: int, stop: Collection[int]) -> list[list[int]]:
     """Answer prompts, token ids, greedily with at most `limit` tokens each; an answer includes its stop token.
 
@@ -120,22 +123,28 @@ def decode(model: Any, prompts: Sequence[Sequence[int]], limit: int, stop: Colle
     cores = torch.get_num_threads()
     groups = min(cores, max(1, len(prompts) // ROWS)) if at_once(model) else 1
     shares = [range(first, len(prompts), groups) for first in range(groups)]
-    started = [_start(model, [prompts[row] for row in share]) for share in shares]
     halted = Event()
 
-    def run(state: tuple[FlatCache, list[Draft], list[list[int]]]) -> list[list[int]]:
+    def begin(share: range) -> State:
         with torch.inference_mode():  # holds for one thread
+            return _start(model, [prompts[row] for row in share])
+
+    def run(state: State) -> list[list[int]]:
+        with torch.inference_mode():
             return _go_on(model, state, limit, stop, halted)
 
     answers: list[list[int]] = [[] for _ in prompts]
-    with attention(model), _threads(cores // groups if groups > 1 else cores), ThreadPoolExecutor(groups) as pool:
-        tasks = [pool.submit(run, state) for state in started]
-        try:
-            for share, task in zip(shares, tasks, strict=True):
-                for row, answer in zip(share, task.result(), strict=True):
-                    answers[row] = answer
-        finally:
-            halted.set()  # an error or an interrupt ends the other groups too
+    with _threads(cores // groups), ThreadPoolExecutor(groups) as pool:
+        started = list(pool.map(begin, shares))
+        with attention(model):  # all have read their prompts by the model's own attention
+            tasks = [pool.submit(run, state) for state in started]
+            try:
+                for share, task in zip(shares, tasks, strict=True):
+                    for row, answer in zip(share, task.result(), strict=True):
+                        answers[row] = answer
+            finally:
+                halted.set()  # an error or an interrupt ends the other groups too, before attention is set back
+                wait(tasks)
     return answers
 
 
@@ -145,7 +154,7 @@ def at_once(model: Any) -> bool:
     return rope.get("rope_type", "default") in ("default", "linear", "llama3", "yarn")
 
 
-def _start(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[FlatCache, list[Draft], list[list[int]]]:
+def _start(model: Any, prompts: Sequence[Sequence[int]]) -> State:
     state, mask, logits = prefill_all(model, prompts)
     drafts = [Draft(prompt) for prompt in prompts]
     answers = [[token] for token in logits[:, -1].argmax(dim=-1).tolist()]
@@ -156,7 +165,7 @@ def _start(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[FlatCache, lis
 
 def _go_on(
     model: Any,
-    state: tuple[FlatCache, list[Draft], list[list[int]]],
+    state: State,
     limit: int,
     stop: Collection[int],
     halted: Event,
