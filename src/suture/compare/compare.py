@@ -25,6 +25,7 @@ from suture.compare.pairing import (
     tasks_of,
     unscored,
     weights_of,
+    without_floors,
 )
 from suture.compare.repairs import repair_notes
 from suture.compare.requests import check_request
@@ -77,7 +78,14 @@ def compare(
         contrasts=adjust(contrasts, parents=against, primary=declared),
         axes=axes,
         margins=tuple(margins),
-        notes=(*repair_notes(tables, contrasts), *_gaps(tables), *unscored(tables), *differences, *unmatched),
+        notes=(
+            *repair_notes(tables, contrasts),
+            *_gaps(tables),
+            *unscored(tables),
+            *differences,
+            *unmatched,
+            *without_floors(tables, trivial_tables),
+        ),
         recovered=tuple(_recovered(tables, against)),
         floors=trivial,
         primary=declared,

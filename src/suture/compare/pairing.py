@@ -9,11 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from suture.compare.bounded import PER_CENT
 from suture.compare.statistics import Vector, is_binary
 from suture.errors import BadInputError, IncompatibleError, Problem, refuse
 from suture.evaluate.items import ItemRow, read_rows
 
 Table = Mapping[str, ItemRow]
+FLOORED = frozenset(
+    {"accuracy", "exact_match", "prompt_level_strict", *PER_CENT}
+)  # trivial answers have scores on them
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,26 @@ def match_floors(
             if task not in kept[label]
         ]
     return kept, tuple(notes)
+
+
+def without_floors(
+    results: Mapping[str, Mapping[str, Table]], floors: Mapping[str, Mapping[str, Table]]
+) -> tuple[str, ...]:
+    """Return a sentence on the tasks whose scores stand beside no floor, though trivial answers to them have scores."""
+    known = {task for tables in floors.values() for task in tables}
+    bare, guessed = [], False
+    for task in tasks_of(results):
+        metrics = {metric for tables in results.values() for metric in metrics_of(tables.get(task, {}))}
+        if task not in known and metrics & FLOORED:
+            bare.append(task)
+            guessed |= "accuracy" in metrics
+    if not bare:
+        return ()
+    flips = ", and flips are not corrected for guessing" if guessed else ""
+    return (
+        f"No floor is shown for {', '.join(bare)}{flips}: `suture eval` writes floor-* folders beside its results; "
+        "name their folder by --floors.",
+    )
 
 
 def result_folder(folder: Path) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from suture.errors import BadInputError, IncompatibleError, Problem
+from suture.evaluate import flat
 from suture.evaluate.packing import Request, pack
 from suture.evaluate.prefill import Start, by_length, forward, prefill_all, select, shared_start
 from suture.evaluate.roomy import with_room
@@ -55,6 +56,7 @@ class Engine:
         stop = model.generation_config.eos_token_id
         stops = {tokenizer.eos_token_id, *(stop if isinstance(stop, list) else [stop])}
         self.stop: frozenset[int] = frozenset(token for token in stops if token is not None)
+        self._flat: bool | None = None  # whether it can be decoded without padding: tried out at the first answer
         self.context = int(getattr(model.config, "max_position_embeddings", None) or 2**31)
 
     def chat(self, text: str, examples: Examples = ()) -> str:
@@ -124,6 +126,10 @@ class Engine:
 
         self._check_context([len(prompt) + max_new_tokens for prompt in prompts])
         with torch.inference_mode():
+            if self._flat is None:
+                self._flat = flat.fits(self.model)
+            if self._flat:
+                return flat.decode(self.model, prompts, max_new_tokens, self.stop)
             return self._decode(prompts, max_new_tokens)
 
     def loglikelihood(

@@ -47,8 +47,13 @@ def forward(
     )
     logits: Tensor = output.logits
     if bool(logits[:, -1].isnan().any()):
-        raise NumericError(Problem("A model's outputs must be numbers.", "NaN", do="Check how its weights were made."))
+        raise not_a_number()
     return logits
+
+
+def not_a_number() -> NumericError:
+    """Return the error of a model whose outputs are not numbers."""
+    return NumericError(Problem("A model's outputs must be numbers.", "NaN", do="Check how its weights were made."))
 
 
 def shared_start(model: Any, prompts: Prompts) -> Start:

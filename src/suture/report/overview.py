@@ -26,6 +26,9 @@ from suture.report.tables import described_cell
 
 MANY = 4  # tasks beyond which tables of every metric no longer fit a reader's screen, or patience
 
+NO_FLOORS = (
+    " No floors are known: `suture eval` writes floor-* folders beside its results, --floors names their folder."
+)
 FACTS = ("fact_recall", "fact_omission", "fact_fabrication")
 
 Key = tuple[str, str]
@@ -90,6 +93,7 @@ def _scores(data: ReportData, keys: list[Key]) -> Table:
         "The primary metric of each task, omitted and made-up facts beside ROUGE: means of the items with their 95 % "
         "intervals."
     )
+    caption += "" if best else NO_FLOORS
     return Table("Overview: scores", caption, ("measure", *data.comparison.models, "best floor"), tuple(rows))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from suture.compare.bounded import value_range
 from suture.compare.pareto import front
 from suture.compare.statistics import estimate_difference, estimate_mean, is_binary
 from suture.search.candidates import METHOD, Point, describe, dimensions
@@ -225,7 +226,7 @@ def _candidate(found: Found, name: str) -> dict[str, Any]:
 def _measured_on(found: Found, name: str) -> dict[str, Any]:
     rows = []
     for one, scores in zip(found.measured, found.scores[name], strict=True):
-        rows.append(_mean(one.goal.name, scores, one.dev_clusters[: len(scores)], found.space.seed))
+        rows.append(_mean(one, scores, one.dev_clusters[: len(scores)], found.space.seed))
     return {
         "candidate": name[:SHORT],
         "method": found.points[name][METHOD],
@@ -239,13 +240,14 @@ def _tested(found: Found, tested: Tested) -> dict[str, Any]:
     seed = found.space.seed
 
     def means(scores: Sequence[Vector]) -> list[dict[str, Any]]:
-        return [_mean(o.goal.name, s, o.test_clusters, seed) for o, s in zip(found.measured, scores, strict=True)]
+        return [_mean(o, s, o.test_clusters, seed) for o, s in zip(found.measured, scores, strict=True)]
 
     against = []
     for role, scores in tested.parents.items():
         for one, own, theirs in zip(found.measured, tested.scores[found.leader], scores, strict=True):
             binary = is_binary(own) and is_binary(theirs)
-            estimate = estimate_difference(own, theirs, one.test_clusters, binary=binary, seed=seed)
+            bounds = value_range(one.goal.measure, np.concatenate([own, theirs]))
+            estimate = estimate_difference(own, theirs, one.test_clusters, binary=binary, bounds=bounds, seed=seed)
             interval = _interval(estimate.interval)
             against.append({"parent": role, "objective": one.goal.name, "difference": estimate.value, **interval})
     return {
@@ -256,10 +258,12 @@ def _tested(found: Found, tested: Tested) -> dict[str, Any]:
     }
 
 
-def _mean(name: str, scores: Vector, clusters: Sequence[str], seed: int) -> dict[str, Any]:
-    found = estimate_mean(np.asarray(scores), clusters, binary=is_binary(scores), seed=seed)
+def _mean(one: Measured, scores: Vector, clusters: Sequence[str], seed: int) -> dict[str, Any]:
+    values = np.asarray(scores)
+    bounds = value_range(one.goal.measure, values)
+    found = estimate_mean(values, clusters, binary=is_binary(scores), bounds=bounds, seed=seed)
     return {
-        "objective": name,
+        "objective": one.goal.name,
         "mean": found.value,
         "n": found.n,
         "clusters": found.clusters,

@@ -127,6 +127,17 @@ def test_floors_of_other_items_are_left_out_and_noted(write: Write) -> None:
     assert found.notes == ("quiz: the floor constant answered other items and is left out.",)
 
 
+def test_scores_without_a_floor_say_where_floors_come_from(write: Write) -> None:
+    folders = {label: write(label, {"accuracy": [1, 0, 1, 0]}) for label in ("general", "merge")}
+    (note,) = compare(folders, against=["general"]).notes
+    assert note.startswith("No floor is shown for quiz, and flips are not corrected for guessing")
+    assert "--floors" in note
+    floors = {"chance": write("floor-chance", {"accuracy": [0.25] * 4})}
+    assert compare(folders, against=["general"], floors=floors).notes == ()
+    others = {label: write(f"{label}-nll", {"answer_nll": [1, 0, 1, 0]}) for label in ("general", "merge")}
+    assert compare(others, against=["general"]).notes == ()
+
+
 def test_a_metric_of_which_a_floor_scores_above_one_is_no_share(write: Write) -> None:
     folders = {label: write(label, {"bleu": [0.0] * 12}) for label in ("general", "merge")}
     (row,) = compare(folders, against=["general"]).contrasts
@@ -158,7 +169,7 @@ def test_signatures_and_prompts_are_kept_and_other_settings_refused(write: Write
     assert len(found.prompts["quiz"]) == 64
     write("merge", scores, key=one | {"decoding": {"batch_size": 16}})
     noted = compare(folders, against=["general"]).notes
-    assert noted == ("quiz: decoding batch size differs: 8 (general); 16 (merge).",)
+    assert noted[0] == "quiz: decoding batch size differs: 8 (general); 16 (merge)."
     write("merge", scores, key=one | {"signatures": {"rougeL": "no stemmer"}})
     with pytest.raises(IncompatibleError, match=r"task quiz, metric rougeL: .*no stemmer \(merge\)"):
         compare(folders, against=["general"])
