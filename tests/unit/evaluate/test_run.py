@@ -117,6 +117,16 @@ def test_whatever_moves_a_score_is_in_the_key(models: tuple[Path, Path], tmp_pat
     assert len(loads) == 5
 
 
+def test_a_narrow_dtype_says_how_answers_are_written(models: tuple[Path, Path], tmp_path: Path) -> None:
+    keys = []
+    work = [Workload(get_task("contrast"), PAIRS)]
+    for dtype in ("float32", "bfloat16"):
+        [folder] = evaluate_model(models[0], work, tmp_path / dtype, digest="a" * 64, dtype=dtype)
+        keys.append(read_meta(folder)["key"]["engine"])
+    assert "answers" not in keys[0]
+    assert keys[1]["answers"] == "unpadded"
+
+
 def test_the_tokenizers_template_is_in_the_key(tmp_path: Path, loads: list[Path]) -> None:
     model = tiny_model(tmp_path / "model")
     task = [Workload(get_task("contrast"), PAIRS)]
