@@ -121,8 +121,8 @@ def test_a_narrow_dtype_says_how_answers_are_written(models: tuple[Path, Path], 
     keys = []
     work = [Workload(get_task("contrast"), PAIRS)]
     for dtype in ("float32", "bfloat16"):
-        [folder] = evaluate_model(models[0], work, tmp_path / dtype, digest="a" * 64, dtype=dtype)
-        keys.append(read_meta(folder)["key"]["engine"])
+        folders = evaluate_model(models[0], work, tmp_path / dtype, digest="a" * 64, dtype=dtype)
+        keys.append(read_meta(folders["contrast"])["key"]["engine"])
     assert "answers" not in keys[0]
     assert keys[1]["answers"] == "unpadded"
 
