@@ -24,6 +24,13 @@ def l1_distances(x: Floats, kept: Floats, base: Floats) -> tuple[float, float]:
 @compiled
 def _l1(x: Floats, kept: Floats, base: Floats) -> Sums:
     whole, left = np.zeros(LANES), np.zeros(LANES)
+    add_l1(x, kept, base, whole, left)
+    return added((whole, left))
+
+
+@compiled
+def add_l1(x: Floats, kept: Floats, base: Floats, whole: Sums, left: Sums) -> None:
+    """Add |x - base| and |kept - base| to the lanes of both sums; all but the last part hold a multiple of LANES."""
     full = x.size - x.size % LANES
     for i in range(0, full, LANES):
         u, v, b = x[i : i + LANES], kept[i : i + LANES], base[i : i + LANES]
@@ -33,7 +40,6 @@ def _l1(x: Floats, kept: Floats, base: Floats) -> Sums:
     for lane in range(x.size - full):
         whole[lane] += np.float64(abs(np.float32(x[full + lane] - base[full + lane])))
         left[lane] += np.float64(abs(np.float32(kept[full + lane] - base[full + lane])))
-    return added((whole, left))
 
 
 def nearswap(base: Floats, x: Floats, threshold: float, out: Floats) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from suture.kernels.compile import LANES, TILE, Bits, Floats, Sums, compiled
 from suture.kernels.elect import elect_rows, singles, votes
+from suture.kernels.elementwise import add_l1
 from suture.kernels.fused import draw_tile, fold_products, measure_part, round_tile
 from suture.kernels.random import choose, drawn_halves
 from suture.kernels.select import keep_between
@@ -274,19 +275,6 @@ def _norms(raws: Any, masks: Any, start: np.uint64, norms: Sums) -> None:
             _load(raws, first, size, wide)
             _keep(wide, size, masks, start, first, words, kept)
             for model in range(1, inputs):
-                _add_norms(wide[model, :size], kept[model - 1, :size], wide[0, :size], whole[model], left[model])
+                add_l1(wide[model, :size], kept[model - 1, :size], wide[0, :size], whole[model], left[model])
         for model in range(1, inputs):
             norms[segment, :, model - 1] = added((whole[model], left[model]))
-
-
-@compiled
-def _add_norms(x: Floats, kept: Floats, base: Floats, whole: Sums, left: Sums) -> None:
-    full = x.size - x.size % LANES
-    for i in range(0, full, LANES):
-        u, v, b = x[i : i + LANES], kept[i : i + LANES], base[i : i + LANES]
-        for lane in range(LANES):
-            whole[lane] += np.float64(abs(np.float32(u[lane] - b[lane])))
-            left[lane] += np.float64(abs(np.float32(v[lane] - b[lane])))
-    for lane in range(x.size - full):
-        whole[lane] += np.float64(abs(np.float32(x[full + lane] - base[full + lane])))
-        left[lane] += np.float64(abs(np.float32(kept[full + lane] - base[full + lane])))
