@@ -31,12 +31,9 @@ def elected(
     kept: (models, elements). ballot: weights in the vote, in place of w_i f_i. normalize: divide by the sum of the w_i
     of those that agree (0 counts as 1). Where one alone agrees, and with coefficient 1, the result is its own bits.
     """
-    terms = [w * f for w, f in zip(weight, factor, strict=True)]
-    whole = [lambda_ * (f if normalize else w * f) == 1.0 for w, f in zip(weight, factor, strict=True)]
-    elect_rows(
-        base, kept, singles(terms if ballot is None else ballot), singles(terms), singles(weight),
-        votes(whole), np.float32(lambda_), normalize, out,
-    )  # fmt: skip
+    scaled, share, vote = election(weight, factor, lambda_, normalize)
+    voices = scaled if ballot is None else singles(ballot)
+    elect_rows(base, kept, voices, scaled, share, vote, np.float32(lambda_), normalize, out)
 
 
 def singles(values: Sequence[float]) -> tuple[np.float32, ...]:
@@ -44,9 +41,17 @@ def singles(values: Sequence[float]) -> tuple[np.float32, ...]:
     return tuple(np.float32(value) for value in values)
 
 
-def votes(whole: Sequence[bool]) -> tuple[np.float32, ...]:
-    """One vote for a model whose coefficient is 1, two for any other: a count of 1 says that one such alone agrees."""
-    return singles([1.0 if alone else 2.0 for alone in whole])
+def election(
+    weight: Sequence[float], factor: Sequence[float], lambda_: float, normalize: bool
+) -> tuple[tuple[np.float32, ...], tuple[np.float32, ...], tuple[np.float32, ...]]:
+    """What `elect_rows` takes of each model: w_i f_i, w_i, and its vote.
+
+    A model whose coefficient is 1 has one vote, any other two: a count of 1 says that one such alone agrees.
+    """
+    pairs = list(zip(weight, factor, strict=True))
+    whole = [lambda_ * (f if normalize else w * f) == 1.0 for w, f in pairs]
+    vote = [1.0 if alone else 2.0 for alone in whole]
+    return singles([w * f for w, f in pairs]), singles(weight), singles(vote)
 
 
 @compiled

@@ -15,19 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suture.kernels.compile import LANES, TILE, Bits, Floats, Sums, compiled
-from suture.kernels.elect import elect_rows, singles, votes
+from suture.kernels.elect import elect_rows, election, singles
 from suture.kernels.elementwise import add_l1
 from suture.kernels.fused import draw_tile, fold_products, measure_part, round_tile
 from suture.kernels.random import choose, drawn_halves
 from suture.kernels.select import keep_between
 from suture.kernels.span import added, with_term
+from suture.kernels.stored import widen_bf16
 from suture.numerics.anchor import SEGMENT, anchored
 from suture.numerics.keys import keep_threshold
 
 CHUNK = 512
 """Elements that all steps are made for before the next ones: a quarter of a tile."""
 
-_HALF_WORD, _INFINITY, _MAGNITUDE = np.uint32(16), np.uint16(0x7F80), np.uint16(0x7FFF)
+_INFINITY, _MAGNITUDE = np.uint16(0x7F80), np.uint16(0x7FFF)
 _ALL = 2**31
 _LOW = np.uint64(0xFFFFFFFF)
 
@@ -78,11 +79,10 @@ def combined(
     weight: Sequence[float], factor: Sequence[float], lambda_: float, *, normalize: bool, elect: bool
 ) -> Combined:
     """Election as in `elected`; or b + lambda sum_i w_i f_i d_i (over sum w_i where normalised), as `weighted_sum`."""
-    terms = [w * f for w, f in zip(weight, factor, strict=True)]
     if elect:
-        whole = [lambda_ * (f if normalize else w * f) == 1.0 for w, f in zip(weight, factor, strict=True)]
-        ones = np.float32(lambda_), normalize, 0, np.float32(1)
-        return Combined(True, singles(terms), singles(weight), votes(whole), *ones)
+        per_model = election(weight, factor, lambda_, normalize)
+        return Combined(True, *per_model, np.float32(lambda_), normalize, 0, np.float32(1))
+    terms = [w * f for w, f in zip(weight, factor, strict=True)]
     models = [term * (lambda_ / (fsum(weight) if normalize else 1.0)) for term in terms]
     coefficients = (1.0 - fsum(models), *models)
     anchor, total = anchored(coefficients)
@@ -181,7 +181,7 @@ def _sum(
 @compiled
 def _load(raws: Any, first: int, size: int, wide: Floats) -> None:
     for model in range(len(raws)):
-        _widen(raws[model][first : first + size], wide[model, :size].view(np.uint32))
+        widen_bf16(raws[model][first : first + size], wide[model, :size].view(np.uint32))
 
 
 @compiled
@@ -192,12 +192,6 @@ def _hidden(raws: Any, roles: tuple[int, int], first: int, size: int) -> bool:
         if model != roles[0] and model != roles[1]:
             top = max(top, _largest(raws[model][first : first + size]))
     return bool(top >= _INFINITY)
-
-
-@compiled
-def _widen(part: Bits, out: Bits) -> None:
-    for i in range(part.size):
-        out[i] = np.uint32(part[i]) << _HALF_WORD
 
 
 @compiled

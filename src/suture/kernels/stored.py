@@ -45,7 +45,8 @@ _F16_SUBNORMAL = np.uint64(126)
 
 
 @compiled
-def _widen_bf16(raw: Bits, out: Bits) -> None:
+def widen_bf16(raw: Bits, out: Bits) -> None:
+    """Stored bfloat16 into the bits of float32."""
     for i in range(out.size):
         out[i] = np.uint32(np.uint32(raw[i]) << _HALF_WORD)
 
@@ -125,7 +126,7 @@ def _f16_stochastic(bits: Bits, key: np.uint64, start: np.uint64, out: Bits) -> 
 
 
 _WIDEN: dict[str, Callable[[Bits, Bits], None]] = {
-    "BF16": _widen_bf16,
+    "BF16": widen_bf16,
     "F16": _widen_f16,
     "F32": lambda raw, out: np.copyto(out, raw),
 }
