@@ -55,6 +55,8 @@ class UnitWork:
         self.digests = digests
         self.key = random_key(seed, self.job.name, "rounding")
         self._width = DTYPE_BYTES[self.job.dtype]
+        roles = self.job.roles
+        self._ends = (roles.general, roles.clinical) if roles else (0, len(self.job.inputs) - 1)
         self._offset = sink.offset(self.job.name)
         self._fused: Callable[..., None] | None = None
         self._chosen = False
@@ -143,14 +145,13 @@ class UnitWork:
 
     def _masked(self, loops: MaskedLoops) -> Callable[..., None]:
         how = loops.combined()
-        roles = (self.job.roles.general, self.job.roles.clinical) if self.job.roles else (0, len(self.job.inputs) - 1)
 
         def loop(raws: Sequence[NDArray[Any]], start: int, out: NDArray[Any], sums: Sums) -> None:
             sparse_sum(
                 raws,
                 loops.masks(raws, start),
                 how,
-                roles,
+                self._ends,
                 rounding=self.rounding,
                 key=self.key,
                 start=start,
@@ -236,9 +237,7 @@ class UnitWork:
         out = backend.empty(desk.floats("out", size))
         self.evaluation.combine(blocks, out)
         part = slice(low - blocks.start, low - blocks.start + len(stored))
-        general, clinical = (
-            (self.job.roles.general, self.job.roles.clinical) if self.job.roles else (0, len(inputs) - 1)
-        )
+        general, clinical = self._ends
         values, back, found = out[part], desk.floats("back", size)[: len(stored)], np.zeros(3)
         backend.finish(
             values,
