@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from suture import kernels
 from suture.kernels import fused
+from suture.kernels.streams import in_memory
 
 Floats = NDArray[np.float32]
 Halves = NDArray[np.uint16]
@@ -254,15 +255,14 @@ def test_fused_loops_give_the_bits_of_single_steps(size: int, rounding: str) -> 
     raws = [narrowed(np.random.default_rng(i).standard_normal(size).astype(np.float32), "BF16") for i in range(3)]
     x, y, z = (widened(raw, "BF16") for raw in raws)
     out, sums = np.empty(size, np.uint16), np.zeros(3)
-    fused.pair_sum(raws[0], raws[1], 0.3, rounding=rounding, key=KEY, start=0, out=out, sums=sums)
+    whole = {"rounding": rounding, "key": KEY, "start": 0, "count": size}
+    assert fused.pair_sum(in_memory(raws[:2], out), 0.3, **whole, sums=sums) == size
     stored, expected = finished(summed([x, y], [0.7, 0.3]), x, y, rounding)
     assert (out == stored).all()
     np.testing.assert_allclose(sums[[0, 2]], expected[[0, 2]], rtol=1e-6, atol=1e-6)
 
     sums = np.zeros(3)
-    fused.triple_sum(
-        (raws[0], raws[1], raws[2]), (0.3, 0.2), (2, 1), rounding=rounding, key=KEY, start=0, out=out, sums=sums
-    )
+    assert fused.triple_sum(in_memory(raws, out), (0.3, 0.2), (2, 1), **whole, sums=sums) == size
     stored, expected = finished(summed([x, y, z], [0.5, 0.3, 0.2]), z, y, rounding)
     assert (out == stored).all()
     np.testing.assert_allclose(sums, expected, rtol=1e-5, atol=1e-4)
@@ -270,19 +270,14 @@ def test_fused_loops_give_the_bits_of_single_steps(size: int, rounding: str) -> 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_fused_sums_show_what_is_not_finite(bad: float, place: int) -> None:
+def test_fused_loops_stop_before_what_is_not_finite(bad: float, place: int) -> None:
     given_values = [np.ones(3000, np.float32) * (i + 1) for i in range(3)]
     given_values[place][2999] = bad
     raws = [narrowed(values, "BF16") for values in given_values]
     out, sums = np.empty(3000, np.uint16), np.zeros(3)
-    fused.triple_sum(
-        (raws[0], raws[1], raws[2]), (0.3, 0.0), (0, 1), rounding="nearest", key=KEY, start=0, out=out, sums=sums
-    )
-    assert not np.isfinite(sums).all()
-    if place < 2:
-        sums = np.zeros(3)
-        fused.pair_sum(raws[0], raws[1], 0.0, rounding="nearest", key=KEY, start=0, out=out, sums=sums)
-        assert not np.isfinite(sums).all()
+    whole = {"rounding": "nearest", "key": KEY, "start": 0, "count": 3000}
+    assert fused.triple_sum(in_memory(raws, out), (0.3, 0.0), (0, 1), **whole, sums=sums) == 0
+    assert fused.pair_sum(in_memory(raws[:2], out), 0.0, **whole, sums=sums) == (0 if place < 2 else 3000)
 
 
 def test_gram_of_stored_bits_is_that_of_blocks() -> None:
@@ -290,11 +285,11 @@ def test_gram_of_stored_bits_is_that_of_blocks() -> None:
     square, mixed, delta = fused.gram_pair(raws[0], raws[1])
     expected = kernels.gram_segment([widened(raw, "BF16") for raw in raws], 0)
     assert expected.tolist() == [[square, mixed], [mixed, delta]]
-    assert fused.gram_pairs(*raws).tolist() == [expected.tolist()]
+    assert fused.gram_pairs(in_memory(raws), 1001).tolist() == [expected.tolist()]
     long = [np.tile(raw, 100) for raw in raws]
     parts = [slice(start, start + kernels.SEGMENT) for start in range(0, long[0].size, kernels.SEGMENT)]
     alone = [kernels.gram_segment([widened(raw[part], "BF16") for raw in long], 0) for part in parts]
-    assert fused.gram_pairs(*long).tolist() == [gram.tolist() for gram in alone]
+    assert fused.gram_pairs(in_memory(long), long[0].size).tolist() == [gram.tolist() for gram in alone]
 
 
 def test_nearest_rounding_eats_the_merge_and_stochastic_does_not() -> None:

@@ -67,6 +67,10 @@ class ParameterSink:
         """Nothing is aligned to a file."""
         return 0
 
+    def descriptor(self, name: str) -> int:
+        """There is no file."""
+        return -1
+
     def room(self, name: str, start: int, nbytes: int) -> memoryview | None:
         """The memory of bytes `start` to `start + nbytes` of the parameter, where a tensor may be written at once."""
         place = self._places.get(name)

@@ -52,6 +52,10 @@ class TensorReader:
             os.close(descriptor)
         self._files.clear()
 
+    def descriptor(self, info: TensorInfo) -> int:
+        """The open file in which the tensor lies, for loops that read by themselves."""
+        return self._files[info.file][0]
+
     def read_into(self, info: TensorInfo, start: int, buffer: memoryview) -> None:
         """Fill `buffer` (bytes) with the tensor's bytes from byte `start` on.
 

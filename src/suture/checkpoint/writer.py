@@ -96,6 +96,10 @@ class CheckpointWriter:
                 self._remove_staging(quietly=error is not None)
                 failpoint("after-sweep")
 
+    def descriptor(self, slot: TensorSlot) -> int:
+        """The open file in which the tensor is to lie, for loops that write by themselves."""
+        return self._descriptors[slot.shard]
+
     def write(self, slot: TensorSlot, start: int, data: memoryview) -> None:
         """Write `data` (bytes) at byte `start` of the tensor. Raises ResourceError where the disk does not take it."""
         descriptor = self._descriptors[slot.shard]

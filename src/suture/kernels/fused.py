@@ -18,6 +18,7 @@ import numpy as np
 from suture.kernels.compile import LANES, TILE, Bits, Floats, Sums, compiled
 from suture.kernels.span import added, with_term
 from suture.kernels.stored import draw, narrow, widen
+from suture.kernels.streams import BLOCK, Stream, filled, place_in, room_for, written
 from suture.numerics.anchor import SEGMENT
 
 QUARTER = TILE // 4
@@ -25,49 +26,48 @@ _HALF_WORD, _BELOW_HALF, _ONE = np.uint32(16), np.uint32(0x7FFF), np.uint32(1)
 _FOUR = np.uint64(4)
 
 
-def pair_sum(
-    base: Bits, x: Bits, a: float, *, rounding: str, key: np.uint64, start: int, out: Bits, sums: Sums
-) -> None:
-    """base + a (x - base) of stored bfloat16 into stored bfloat16; the bits of weighted_sum, then narrow.
+def pair_sum(stream: Stream, a: float, *, rounding: str, key: np.uint64, start: int, count: int, sums: Sums) -> int:
+    """base + a (x - base) of stored bfloat16 (base, x) into stored bfloat16; the bits of weighted_sum, then narrow.
 
-    start: index of the first element in its tensor, a multiple of TILE. sums: (3,), added to, with base as general and
-    x as clinical; its middle entry is left alone, since (o - base).d = a |d|^2.
+    start: index of the first of `count` elements in its tensor, a multiple of TILE. sums: (3,), added to, with base as
+    general and x as clinical; its middle entry is left alone, since (o - base).d = a |d|^2. Returns how many elements
+    are done: fewer where a file stops, or before a block (BLOCK elements) with a value that is not finite.
     """
-    _pair(base, x, np.float32(a), key, np.uint64(start), rounding == "stochastic", out, sums)
+    return _pairs(stream, np.float32(a), key, np.uint64(start), count, rounding == "stochastic", sums)
 
 
 def scaled_pair_sum(
-    base: Bits,
-    x: Bits,
+    stream: Stream,
     coefficients: tuple[float, float],
     *,
     clinical_is_base: bool,
     rounding: str,
     key: np.uint64,
     start: int,
-    out: Bits,
+    count: int,
     sums: Sums,
-) -> None:
+) -> int:
     """s base + a (x - base) of stored bfloat16 into stored bfloat16, (s, a) = coefficients: the bits of weighted_sum.
 
     For coefficients that do not add up to 1. Otherwise as `pair_sum`, all of `sums` included; general is the other one
     of both where clinical_is_base.
     """
     scale, a = (np.float32(value) for value in coefficients)
-    _scaled(base, x, scale, a, clinical_is_base, key, np.uint64(start), rounding == "stochastic", out, sums)
+    stochastic = rounding == "stochastic"
+    return _scaled_pairs(stream, (scale, a), clinical_is_base, key, np.uint64(start), count, stochastic, sums)
 
 
 def triple_sum(
-    inputs: tuple[Bits, Bits, Bits],
+    stream: Stream,
     coefficients: tuple[float, float],
     roles: tuple[int, int],
     *,
     rounding: str,
     key: np.uint64,
     start: int,
-    out: Bits,
+    count: int,
     sums: Sums,
-) -> None:
+) -> int:
     """b + a (x - b) + c (y - b) of stored bfloat16 (b, x, y) into stored bfloat16, with (a, c) = coefficients.
 
     roles: positions of general and clinical among the three. Otherwise as `pair_sum`, all of `sums` included.
@@ -78,7 +78,7 @@ def triple_sum(
         at[position - 1] = float(clinical == position) - float(general == position)
         at[position + 1] = float(general == position)
     a, c = (np.float32(value) for value in coefficients)
-    _triple(*inputs, a, c, at, key, np.uint64(start), rounding == "stochastic", out, sums)
+    return _triples(stream, (a, c), at, key, np.uint64(start), count, rounding == "stochastic", sums)
 
 
 def finish(
@@ -103,17 +103,27 @@ def finish(
     _measure(values, general, clinical, back, sums)
 
 
+def gram_pairs(stream: Stream, count: int) -> Sums | None:
+    """(segments, 2, 2): the Gram matrix of {b, x - b} of stored bfloat16 in each segment: the bits of gram_segment.
+
+    None where a file did not give all.
+    """
+    grams = np.empty((-(-count // SEGMENT), 2, 2))
+    return grams if _grams(stream, count, grams) else None
+
+
 @compiled
-def gram_pairs(base: Bits, x: Bits) -> Sums:
-    """(segments, 2, 2): the Gram matrix of {b, x - b} of stored bfloat16 in each segment: the bits of gram_segment."""
-    count = (base.size + SEGMENT - 1) // SEGMENT
-    grams = np.empty((count, 2, 2))
-    for segment in range(count):
-        part = slice(segment * SEGMENT, (segment + 1) * SEGMENT)
-        square, mixed, delta = gram_pair(base[part], x[part])
+def _grams(stream: Stream, count: int, grams: Sums) -> bool:
+    for segment in range(grams.shape[0]):
+        first = segment * BLOCK
+        size = min(BLOCK, count - first)
+        if not filled(stream, first, size):
+            return False
+        part = slice(place_in(stream, first), place_in(stream, first) + size)
+        square, mixed, delta = gram_pair(stream.inputs[0][part], stream.inputs[1][part])
         grams[segment, 0, 0], grams[segment, 1, 1] = square, delta
         grams[segment, 0, 1] = grams[segment, 1, 0] = mixed
-    return grams
+    return True
 
 
 @compiled
@@ -159,6 +169,24 @@ def draw_tile(key: np.uint64, start: np.uint64, drawn: Bits) -> None:
 def _up(word: np.uint32, drawn: np.uint16, stochastic: bool) -> np.uint32:
     """What is added before the low half is dropped."""
     return np.uint32(drawn) if stochastic else np.uint32(_BELOW_HALF + ((word >> _HALF_WORD) & _ONE))
+
+
+@compiled
+def _pairs(
+    stream: Stream, a: np.float32, key: np.uint64, start: np.uint64, count: int, stochastic: bool, sums: Sums
+) -> int:
+    for first in range(0, count, BLOCK):
+        size, found = min(BLOCK, count - first), np.zeros(3)
+        if not filled(stream, first, size):
+            return first
+        place, out = place_in(stream, first), room_for(stream, first, size)
+        part, here = slice(place, place + size), start + np.uint64(first)
+        base, x = stream.inputs[0][part], stream.inputs[1][part]
+        _pair(base, x, a, key, here, stochastic, out, found)
+        if not (np.isfinite(found).all() and written(stream, first, size)):
+            return first
+        sums += found
+    return count
 
 
 @compiled
@@ -210,6 +238,32 @@ def _pair_tile(
             out[i] = np.uint16(stored)
             squares[i] = d * d
             slips[i] = d * (_wide(np.uint16(stored)) - o)
+
+
+@compiled
+def _scaled_pairs(
+    stream: Stream,
+    coefficients: tuple[np.float32, np.float32],
+    flipped: bool,
+    key: np.uint64,
+    start: np.uint64,
+    count: int,
+    stochastic: bool,
+    sums: Sums,
+) -> int:
+    scale, a = coefficients
+    for first in range(0, count, BLOCK):
+        size, found = min(BLOCK, count - first), np.zeros(3)
+        if not filled(stream, first, size):
+            return first
+        place, out = place_in(stream, first), room_for(stream, first, size)
+        part, here = slice(place, place + size), start + np.uint64(first)
+        base, x = stream.inputs[0][part], stream.inputs[1][part]
+        _scaled(base, x, scale, a, flipped, key, here, stochastic, out, found)
+        if not (np.isfinite(found).all() and written(stream, first, size)):
+            return first
+        sums += found
+    return count
 
 
 @compiled
@@ -273,6 +327,32 @@ def _scaled_tile(
         squares[i] = d * d
         middles[i] = e * (np.float32(o - b) - np.float32(back * d))
         slips[i] = e * (_wide(np.uint16(stored)) - o)
+
+
+@compiled
+def _triples(
+    stream: Stream,
+    coefficients: tuple[np.float32, np.float32],
+    at: Floats,
+    key: np.uint64,
+    start: np.uint64,
+    count: int,
+    stochastic: bool,
+    sums: Sums,
+) -> int:
+    a, c = coefficients
+    for first in range(0, count, BLOCK):
+        size, found = min(BLOCK, count - first), np.zeros(3)
+        if not filled(stream, first, size):
+            return first
+        place, out = place_in(stream, first), room_for(stream, first, size)
+        part, here = slice(place, place + size), start + np.uint64(first)
+        base, x, y = stream.inputs[0][part], stream.inputs[1][part], stream.inputs[2][part]
+        _triple(base, x, y, a, c, at, key, here, stochastic, out, found)
+        if not (np.isfinite(found).all() and written(stream, first, size)):
+            return first
+        sums += found
+    return count
 
 
 @compiled

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suture.kernels.compile import Bits, compiled
-from suture.numerics.anchor import SEGMENT
+from suture.kernels.streams import BLOCK, Stream, filled, place_in
 
 GRID = 13
 """Bits below those that the table tells apart."""
@@ -39,6 +39,15 @@ def magnitudes(x: Bits, base: Bits) -> Bits:
     return out
 
 
+def sampled(stream: Stream, starts: Sequence[int], size: int) -> list[Bits] | None:
+    """Of each input the stretches of `size` elements that begin at `starts`, one after the other.
+
+    None where a file did not give all. size: BLOCK at most.
+    """
+    samples = tuple(np.empty(len(starts) * size, np.uint16) for _ in stream.inputs)
+    return list(samples) if _sample(stream, np.array(starts, np.int64), size, samples) else None
+
+
 class Counted(NamedTuple):
     """Counts of each segment, for each model and each of its ranges.
 
@@ -53,21 +62,34 @@ class Counted(NamedTuple):
     full: bool
 
 
-def pivot_counts(raws: Sequence[Bits], first: Bits, entries: NDArray[np.int64]) -> Counted:
-    """Counts of all models (`raws` but the first, the base) in whole segments.
+def pivot_counts(stream: Stream, first: Bits, entries: NDArray[np.int64], count: int) -> Counted | None:
+    """Counts of all models (inputs but the first, the base) in `count` elements: whole segments of stored bfloat16.
 
     first: (models, ranges) uint32, where a range begins, on the grid. entries: how many grid points it has; 0 for none.
+    None where a file did not give all.
     """
-    shape = (-(-raws[0].size // SEGMENT), *first.shape)
+    shape = (-(-count // BLOCK), *first.shape)
     above, odd = np.zeros(shape, np.int32), np.empty((*shape, 1 + LISTED), np.uint32)
     table = np.zeros((*shape, int(entries.max(initial=0))), np.int32)
     odd[..., 0] = 0
-    _count(tuple(raws), first, entries, above, table, odd)
+    if not _count_all(stream, first, entries, count, above, table, odd):
+        return None
     numbers = odd[..., 0]
     there = np.arange(min(int(numbers.max(initial=0)), LISTED)) < numbers[..., None]
     bits = odd[..., 1 : 1 + there.shape[-1]][there].view(np.int32)
     listed = np.column_stack([*np.nonzero(there)[:-1], bits]).astype(np.int32)
     return Counted(above, table, listed, bool((numbers > LISTED).any()))
+
+
+@compiled
+def _sample(stream: Stream, starts: NDArray[np.int64], size: int, samples: Any) -> bool:
+    for number in range(starts.size):
+        if not filled(stream, starts[number], size):
+            return False
+        at = place_in(stream, starts[number])
+        for index in range(len(samples)):
+            samples[index][number * size : (number + 1) * size] = stream.inputs[index][at : at + size]
+    return True
 
 
 @compiled
@@ -79,10 +101,27 @@ def _bits(x: Bits, base: Bits, out: Bits) -> None:
 
 
 @compiled
-def _count(raws: Any, first: Bits, entries: NDArray[np.int64], above: Counts, table: Counts, odd: Bits) -> None:
+def _count_all(
+    stream: Stream, first: Bits, entries: NDArray[np.int64], count: int, above: Counts, table: Counts, odd: Bits
+) -> bool:
+    for segment in range(above.shape[0]):
+        start = segment * BLOCK
+        size = min(BLOCK, count - start)
+        if not filled(stream, start, size):
+            return False
+        at = place_in(stream, start)
+        _count(stream.inputs, at, at + size, first, entries, above[segment], table[segment], odd[segment])
+    return True
+
+
+@compiled
+def _count(
+    raws: Any, start: int, stop: int, first: Bits, entries: NDArray[np.int64], above: Counts, table: Counts, odd: Bits
+) -> None:
+    """Elements `start` to `stop`: one segment."""
     bits, inside = np.zeros(_TILE, np.uint32), np.zeros(_TILE, np.uint8)
-    for t in range(0, raws[0].size, _TILE):
-        end, segment = min(t + _TILE, raws[0].size), t // SEGMENT
+    for t in range(start, stop, _TILE):
+        end = min(t + _TILE, stop)
         for model in range(1, len(raws)):
             _bits(raws[model][t:end], raws[0][t:end], bits[: end - t])
             for i in range(end - t, _TILE):
@@ -92,8 +131,8 @@ def _count(raws: Any, first: Bits, entries: NDArray[np.int64], above: Counts, ta
                 if width == 0:
                     continue
                 low = first[model - 1, which]
-                above[segment, model - 1, which] += _beyond(bits[: end - t], low + width)
-                row = table[segment, model - 1, which]
+                above[model - 1, which] += _beyond(bits[: end - t], low + width)
+                row = table[model - 1, which]
                 few = entries[model - 1, which] <= _FEW
                 if few:
                     for entry in range(entries[model - 1, which]):
@@ -101,7 +140,7 @@ def _count(raws: Any, first: Bits, entries: NDArray[np.int64], above: Counts, ta
                 _mark(bits[: end - t], low, width, _OFF if few else np.uint32(0), inside)
                 for i in range(end - t, _TILE):
                     inside[i] = 0
-                _gather(bits, inside, low, row, odd[segment, model - 1, which])
+                _gather(bits, inside, low, row, odd[model - 1, which])
 
 
 @compiled

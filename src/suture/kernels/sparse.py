@@ -22,7 +22,8 @@ from suture.kernels.random import choose, drawn_halves
 from suture.kernels.select import keep_between
 from suture.kernels.span import added, with_term
 from suture.kernels.stored import widen_bf16
-from suture.numerics.anchor import SEGMENT, anchored
+from suture.kernels.streams import BLOCK, Stream, filled, place_in, room_for, written
+from suture.numerics.anchor import anchored
 from suture.numerics.keys import keep_threshold
 
 CHUNK = 512
@@ -48,6 +49,10 @@ class Masks:
     trimmed: NDArray[np.bool_]
     keys: NDArray[np.uint64]
     thresholds: NDArray[np.uint64]
+
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """As the loops take them."""
+        return self.limits, self.trimmed, self.keys, self.thresholds
 
 
 def as_masks(given: Sequence[tuple[Ranks | None, tuple[np.uint64, float] | None]], size: int) -> Masks:
@@ -91,7 +96,7 @@ def combined(
 
 
 def sparse_sum(
-    raws: Sequence[Bits],
+    stream: Stream,
     masks: Masks,
     how: Combined,
     roles: tuple[int, int],
@@ -99,56 +104,75 @@ def sparse_sum(
     rounding: str,
     key: np.uint64,
     start: int,
-    out: Bits,
+    count: int,
     sums: Sums,
-) -> None:
-    """The base (first of `raws`, stored bfloat16) with its kept task vectors, into stored bfloat16.
+) -> int:
+    """The base (first input, stored bfloat16) with its kept task vectors, into stored bfloat16.
 
-    start: index of the first element in its tensor, a multiple of TILE. roles: positions of general and clinical.
-    sums: (3,), added to, as `fused` says; not finite where any element of any input or of the output is not.
+    start: index of the first of `count` elements in its tensor, a multiple of TILE. masks: of these elements. roles:
+    positions of general and clinical. sums: (3,), added to, as `fused` says. Returns how many elements are done: fewer
+    where a file stops, or before a block (BLOCK elements) with a value that is not finite in any input or the output.
     """
-    _sum(
-        tuple(raws),
-        (masks.limits, masks.trimmed, masks.keys, masks.thresholds),
-        how.elect,
-        (how.scaled, how.share, how.vote),
-        (how.lambda_, how.scale),
-        how.normalize,
-        how.anchor,
-        roles,
-        (key, np.uint64(start)),
+    return _sums(
+        stream,
+        masks.arrays(),
+        (how.elect, (how.scaled, how.share, how.vote), (how.lambda_, how.scale), how.normalize, how.anchor, roles),
+        key,
+        np.uint64(start),
+        count,
         rounding == "stochastic",
-        out,
         sums,
     )
 
 
-def sparse_norms(raws: Sequence[Bits], masks: Masks, start: int) -> Sums:
+def sparse_norms(stream: Stream, masks: Masks, start: int, count: int) -> Sums | None:
     """(segments, 2, models): L1 norms of the task vectors in each segment, whole and as kept: the bits of l1_distances.
 
-    raws: stored bfloat16 of whole segments, the base first. start: index of the first element in its tensor.
+    stream: `count` elements of stored bfloat16, the base first, in whole segments from element `start` on. None where a
+    file did not give all.
     """
-    norms = np.empty((-(-raws[0].size // SEGMENT), 2, len(raws) - 1))
-    _norms(tuple(raws), (masks.limits, masks.trimmed, masks.keys, masks.thresholds), np.uint64(start), norms)
-    return norms
+    norms = np.empty((-(-count // BLOCK), 2, len(stream.inputs) - 1))
+    return norms if _norms(stream, masks.arrays(), np.uint64(start), count, norms) else None
+
+
+@compiled
+def _sums(
+    stream: Stream, masks: Any, how: Any, key: np.uint64, start: np.uint64, count: int, stochastic: bool, sums: Sums
+) -> int:
+    for first in range(0, count, BLOCK):
+        size, found = min(BLOCK, count - first), np.zeros(3)
+        if not filled(stream, first, size):
+            return first
+        at, out, there = place_in(stream, first), room_for(stream, first, size), _from(masks, first)
+        _sum(stream.inputs, at, there, how, (key, start + np.uint64(first)), stochastic, out, found)
+        if not (np.isfinite(found).all() and written(stream, first, size)):
+            return first
+        sums += found
+    return count
+
+
+@compiled
+def _from(masks: Any, first: int) -> Any:
+    """The masks of what follows the first elements: positions count from there."""
+    limits, trimmed, keys, thresholds = masks
+    shifted = limits.copy()
+    shifted[:, :, 1] -= first
+    return shifted, trimmed, keys, thresholds
 
 
 @compiled
 def _sum(
     raws: Any,
+    at: int,
     masks: Any,
-    elect: bool,
-    per_model: Any,
-    factors: Any,
-    normalize: bool,
-    anchor: int,
-    roles: tuple[int, int],
-    keyed: Any,
+    how: Any,
+    keyed: tuple[np.uint64, np.uint64],
     stochastic: bool,
     out: Bits,
     sums: Sums,
 ) -> None:
-    (scaled, share, vote), (lambda_, scale), (key, start) = per_model, factors, keyed
+    elect, (scaled, share, vote), (lambda_, scale), normalize, anchor, roles = how
+    key, start = keyed
     inputs = len(raws)
     wide, kept = np.empty((inputs, CHUNK), np.float32), np.empty((inputs - 1, CHUNK), np.float32)
     values, back = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
@@ -163,8 +187,8 @@ def _sum(
             products[:] = np.float32(0)
         for first in range(t, min(t + TILE, out.size), CHUNK):
             size = min(CHUNK, out.size - first)
-            _load(raws, first, size, wide)
-            if _hidden(raws, roles, first, size):
+            _load(raws, at + first, size, wide)
+            if _hidden(raws, roles, at + first, size):
                 sums[0] = np.nan
             _keep(wide, size, masks, start, first, words, kept)
             if elect:
@@ -257,18 +281,29 @@ def _weigh(
 
 
 @compiled
-def _norms(raws: Any, masks: Any, start: np.uint64, norms: Sums) -> None:
-    inputs, elements = len(raws), raws[0].size
-    wide, kept = np.empty((inputs, CHUNK), np.float32), np.empty((inputs - 1, CHUNK), np.float32)
-    words = np.empty(CHUNK // 2 + 1, np.uint64)
+def _norms(stream: Stream, masks: Any, start: np.uint64, count: int, norms: Sums) -> bool:
+    inputs = len(stream.inputs)
     for segment in range(norms.shape[0]):
+        first = segment * BLOCK
+        size = min(BLOCK, count - first)
+        if not filled(stream, first, size):
+            return False
         whole, left = np.zeros((inputs, LANES)), np.zeros((inputs, LANES))
-        end = min((segment + 1) * SEGMENT, elements)
-        for first in range(segment * SEGMENT, end, CHUNK):
-            size = min(CHUNK, end - first)
-            _load(raws, first, size, wide)
-            _keep(wide, size, masks, start, first, words, kept)
-            for model in range(1, inputs):
-                add_l1(wide[model, :size], kept[model - 1, :size], wide[0, :size], whole[model], left[model])
+        here = start + np.uint64(first)
+        _add_norms(stream.inputs, place_in(stream, first), size, _from(masks, first), here, whole, left)
         for model in range(1, inputs):
             norms[segment, :, model - 1] = added((whole[model], left[model]))
+    return True
+
+
+@compiled
+def _add_norms(raws: Any, at: int, elements: int, masks: Any, start: np.uint64, whole: Sums, left: Sums) -> None:
+    inputs = len(raws)
+    wide, kept = np.empty((inputs, CHUNK), np.float32), np.empty((inputs - 1, CHUNK), np.float32)
+    words = np.empty(CHUNK // 2 + 1, np.uint64)
+    for first in range(0, elements, CHUNK):
+        size = min(CHUNK, elements - first)
+        _load(raws, at + first, size, wide)
+        _keep(wide, size, masks, start, first, words, kept)
+        for model in range(1, inputs):
+            add_l1(wide[model, :size], kept[model - 1, :size], wide[0, :size], whole[model], left[model])

@@ -21,6 +21,7 @@ from suture.checkpoint.digest import LeafHasher
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.checkpoint.source import Input, OpenSource, ReaderOf
 from suture.kernels.fused import gram_pairs
+from suture.kernels.streams import BLOCK, Stream, in_memory
 from suture.merge.backend import Backend
 from suture.merge.buffers import Desk
 from suture.merge.masked import MaskedLoops
@@ -83,11 +84,16 @@ class Evaluation:
         assert this is not None
         if this.sample is not None:
             return this.sample(desk)
+        if this.raw is not None:
+            whole = this.raw(self.stream(stretch.start, desk), stretch.start, stretch.count)
+            if whole is not None:
+                return whole
         parts: list[list[Part]] = []
         for start in range(stretch.start, stretch.start + stretch.count, this.stride):
             count = min(this.stride, stretch.start + stretch.count - start)
-            if this.raw is not None:
-                found = this.raw(self.read_raw(start, count, desk), start)
+            if this.raw is not None:  # a file that did not give all: here that is an error, or it gives all
+                found = this.raw(in_memory(self.read_raw(start, count, desk)), start, count)
+                assert found is not None
             else:
                 found = this.measure(self.blocks(start, count, desk))
             if not parts:
@@ -123,6 +129,24 @@ class Evaluation:
             assert isinstance(info, TensorInfo)
             found.append(self._read_stored(index, info, start, count, desk, hashers))
         return found
+
+    def stream(self, start: int, desk: Desk) -> Stream:
+        """The stored bits of all inputs from element `start` on, for loops that read by themselves."""
+        buffers, files, offsets = [], [], []
+        for index, info in enumerate(self.job.inputs):
+            assert isinstance(info, TensorInfo)
+            offsets.append(info.offset + start * DTYPE_BYTES[info.dtype])
+            buffers.append(desk.raw(index, info.dtype, BLOCK, offsets[-1])[0])
+            files.append(self.reader_of(info).descriptor(info))
+        return in_memory(buffers)._replace(files=tuple(files), offsets=tuple(offsets))
+
+    def stored_part(self, index: int, start: int, count: int) -> NDArray[Any]:
+        """The stored bits of one input, which must be a stored tensor of 16 bits, in memory of their own."""
+        info = self.job.inputs[index]
+        assert isinstance(info, TensorInfo)
+        raw = np.empty(count, np.uint16)
+        self.reader_of(info).read_into(info, start * raw.itemsize, raw.data.cast("B"))
+        return raw
 
     def blocks(self, start: int, count: int, desk: Desk, hashers: Sequence[LeafHasher | None] | None = None) -> Blocks:
         """The inputs' float32 blocks."""
@@ -354,8 +378,9 @@ class Evaluation:
         return tuple(Stretch(start, min(step, self.elements - start)) for start in range(0, self.elements, step))
 
 
-def _raw_gram(raws: Sequence[NDArray[Any]], start: int) -> list[list[Part]]:
-    return [list(gram_pairs(raws[0], raws[1]))]
+def _raw_gram(stream: Stream, start: int, count: int) -> list[list[Part]] | None:
+    grams = gram_pairs(stream, count)
+    return None if grams is None else [list(grams)]
 
 
 def _pieces(blocks: Blocks, segment: int) -> Iterator[Blocks]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from suture.kernels.streams import Stream
 from suture.merge.buffers import Desk
 from suture.methods.shapes import Blocks
 
@@ -31,8 +32,9 @@ class Pass:
     """One pass over the inputs: what is measured, and what all parts together conclude.
 
     stride: elements read at a time, whole segments. measure: for each measured array the parts of a stride's segments,
-    in order, or one part where it holds counts that may be added at once (`counts`). raw: the same from stored bits and
-    the index of their first element, where a kernel can. sample: reads what it needs itself, once for the tensor.
+    in order, or one part where it holds counts that may be added at once (`counts`). raw: the same of a stream of
+    stored bits, the index of its first element and how many it has, where a kernel can; None where a file did not give
+    them. sample: reads what it needs itself, once for the tensor.
     """
 
     stretches: tuple[Stretch, ...]
@@ -40,5 +42,5 @@ class Pass:
     measure: Callable[[Blocks], list[list[Part]]]
     conclude: Callable[[list[list[Part]]], None]
     counts: tuple[bool, ...] = (False,)
-    raw: Callable[[Sequence[NDArray[Any]], int], list[list[Any]]] | None = None
+    raw: Callable[[Stream, int, int], list[list[Any]] | None] | None = None
     sample: Callable[[Desk], list[list[Any]]] | None = None

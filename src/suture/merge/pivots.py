@@ -19,8 +19,8 @@ from suture.methods.selection import BEYOND, Found
 CHUNKS, CHUNK = 64, 1024
 """A sample: that many stretches of as many elements, evenly spread over the tensor."""
 
-SAMPLED_FROM = 1 << 21
-"""Elements of the smallest tensor that is sampled: in smaller ones the reads of a sample cost more than it saves."""
+SAMPLED_FROM = CHUNKS * CHUNK
+"""Elements of the smallest tensor that is sampled; smaller ones are sorted."""
 
 MOST_ENTRIES = 256
 """Grid points between two pivots, at most: counts are kept segment by segment."""
@@ -64,6 +64,19 @@ def choose_pivots(sample: Sequence[NDArray[Any]], wanted: Counts, elements: int)
 
 def _within(share: float, size: int) -> int:
     return min(max(int(share * size), 0), size - 1)
+
+
+def settle_by_sorting(whole: Sequence[NDArray[Any]], wanted: Counts) -> tuple[Found, Counts]:
+    """What `settle` gives, of a whole tensor of one segment in memory: stored bfloat16, the base first."""
+    bits, quota, equal = (np.full(wanted.shape, fill, np.int64) for fill in (BEYOND, 0, 0))
+    for model, x in enumerate(whole[1:]):
+        magnitude = np.sort(magnitudes(x, whole[0]))
+        for which in np.flatnonzero(wanted[model] > 0):
+            at = (model, which)
+            bits[at] = magnitude[magnitude.size - wanted[at]]
+            below, upto = (int(np.searchsorted(magnitude, bits[at], side)) for side in ("left", "right"))
+            equal[at], quota[at] = upto - below, wanted[at] - (magnitude.size - upto)
+    return Found(bits, quota, equal), np.stack([np.zeros_like(equal), equal])
 
 
 def settle(pivots: Pivots, counted: Sequence[Counted]) -> tuple[Found, Counts] | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from suture.checkpoint.reader import TensorReader
+from suture.kernels.streams import IN_MEMORY
 from suture.merge.backend import KernelBackend
 from suture.merge.buffers import Desk
 from suture.merge.evaluation import Evaluation
@@ -25,6 +26,9 @@ class _Collecting:
 
     def room(self, name: str, start: int, nbytes: int) -> None:
         return None
+
+    def descriptor(self, name: str) -> int:
+        return IN_MEMORY
 
     def offset(self, name: str) -> int:
         return 0

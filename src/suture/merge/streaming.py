@@ -49,6 +49,9 @@ class _StagingSink:
     def room(self, name: str, start: int, nbytes: int) -> None:
         return None
 
+    def descriptor(self, name: str) -> int:
+        return self._writer.descriptor(self._slots[name])
+
     def offset(self, name: str) -> int:
         return self._slots[name].offset
 

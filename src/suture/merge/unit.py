@@ -18,6 +18,7 @@ from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.errors import IncompatibleError, Problem
 from suture.kernels import fused
 from suture.kernels.sparse import sparse_sum
+from suture.kernels.streams import BLOCK, IN_MEMORY, Stream, in_memory
 from suture.merge.buffers import STORED, Desk
 from suture.merge.evaluation import Evaluation
 from suture.merge.masked import MaskedLoops
@@ -30,6 +31,9 @@ FUSED_BLOCK = 1 << 19
 
 Record = dict[str, Any]
 
+Loop = Callable[..., int]
+"""loop(stream, sums, start=, count=): from stored bfloat16 to stored bfloat16; how many elements are done."""
+
 
 class Sink(Protocol):
     """Where merged bytes go: the staging files of a checkpoint, or the parameters of a loaded model."""
@@ -39,6 +43,9 @@ class Sink(Protocol):
 
     def offset(self, name: str) -> int:
         """Where the tensor begins in its file: buffers are aligned to it."""
+
+    def descriptor(self, name: str) -> int:
+        """The open file of which `offset` tells, which a loop may write to by itself; IN_MEMORY where there is none."""
 
     def room(self, name: str, start: int, nbytes: int) -> memoryview | None:
         """The memory where these bytes belong, to be written at once instead of taken; None where there is none."""
@@ -58,7 +65,8 @@ class UnitWork:
         roles = self.job.roles
         self._ends = (roles.general, roles.clinical) if roles else (0, len(self.job.inputs) - 1)
         self._offset = sink.offset(self.job.name)
-        self._fused: Callable[..., None] | None = None
+        self._rounded: dict[str, Any] = {"rounding": rounding, "key": self.key}
+        self._fused: Loop | None = None
         self._chosen = False
 
     def run(self, start: int, count: int, desk: Desk) -> Record:
@@ -71,7 +79,7 @@ class UnitWork:
 
     # --- one loop for everything ---------------------------------------------------------------------------------
 
-    def _choose(self) -> Callable[..., None] | None:
+    def _choose(self) -> Loop | None:
         """The loop from stored bfloat16 to stored bfloat16, None where there is none.
 
         There is one for sums of two inputs, of three whose coefficients add up to 1, and of masked task vectors.
@@ -89,98 +97,84 @@ class UnitWork:
             return self._scaled(anchor, others[0], (total, found[others[0]])) if len(inputs) == 2 else None
         return self._pair(anchor, others[0], found) if len(inputs) == 2 else self._triple(anchor, others, found)
 
-    def _pair(self, anchor: int, other: int, found: Sequence[float]) -> Callable[..., None]:
+    def _pair(self, anchor: int, other: int, found: Sequence[float]) -> Loop:
         roles = self.job.roles
         clinical_is_anchor = roles is not None and roles.clinical == anchor
         a = float(np.float32(found[other]))
         share, sign = (1.0 - a, -1.0) if clinical_is_anchor else (a, 1.0)
 
-        def loop(raws: Sequence[NDArray[Any]], start: int, out: NDArray[Any], sums: Sums) -> None:
+        def loop(stream: Stream, sums: Sums, **where: Any) -> int:
             part = np.zeros(3)
-            fused.pair_sum(
-                raws[anchor], raws[other], a, rounding=self.rounding, key=self.key, start=start, out=out, sums=part
-            )
+            done = fused.pair_sum(stream.ordered((anchor, other)), a, sums=part, **where, **self._rounded)
             sums += (part[0], share * part[0], sign * part[2])
+            return done
 
         return loop
 
-    def _scaled(self, anchor: int, other: int, coefficients: tuple[float, float]) -> Callable[..., None]:
+    def _scaled(self, anchor: int, other: int, coefficients: tuple[float, float]) -> Loop:
         roles = self.job.roles
-        clinical_is_anchor = (roles.clinical if roles is not None else 1) == anchor
+        flipped = (roles.clinical if roles is not None else 1) == anchor
 
-        def loop(raws: Sequence[NDArray[Any]], start: int, out: NDArray[Any], sums: Sums) -> None:
-            fused.scaled_pair_sum(
-                raws[anchor],
-                raws[other],
-                coefficients,
-                clinical_is_base=clinical_is_anchor,
-                rounding=self.rounding,
-                key=self.key,
-                start=start,
-                out=out,
-                sums=sums,
+        def loop(stream: Stream, sums: Sums, **where: Any) -> int:
+            given = stream.ordered((anchor, other))
+            return fused.scaled_pair_sum(
+                given, coefficients, clinical_is_base=flipped, sums=sums, **where, **self._rounded
             )
 
         return loop
 
-    def _triple(self, anchor: int, others: list[int], found: Sequence[float]) -> Callable[..., None]:
+    def _triple(self, anchor: int, others: list[int], found: Sequence[float]) -> Loop:
         order = [anchor, *others]
         roles = self.job.roles
         at = (order.index(roles.general), order.index(roles.clinical)) if roles is not None else (0, 1)
         coefficients = (found[others[0]], found[others[1]])
 
-        def loop(raws: Sequence[NDArray[Any]], start: int, out: NDArray[Any], sums: Sums) -> None:
-            fused.triple_sum(
-                (raws[order[0]], raws[order[1]], raws[order[2]]),
-                coefficients,
-                at,
-                rounding=self.rounding,
-                key=self.key,
-                start=start,
-                out=out,
-                sums=sums,
-            )
+        def loop(stream: Stream, sums: Sums, **where: Any) -> int:
+            return fused.triple_sum(stream.ordered(order), coefficients, at, sums=sums, **where, **self._rounded)
 
         return loop
 
-    def _masked(self, loops: MaskedLoops) -> Callable[..., None]:
+    def _masked(self, loops: MaskedLoops) -> Loop:
         how = loops.combined()
 
-        def loop(raws: Sequence[NDArray[Any]], start: int, out: NDArray[Any], sums: Sums) -> None:
-            sparse_sum(
-                raws,
-                loops.masks(raws, start),
-                how,
-                self._ends,
-                rounding=self.rounding,
-                key=self.key,
-                start=start,
-                out=out,
-                sums=sums,
-            )
+        def loop(stream: Stream, sums: Sums, *, start: int, count: int) -> int:
+            masks, ends = loops.masks(start, count), self._ends
+            return sparse_sum(stream, masks, how, ends, start=start, count=count, sums=sums, **self._rounded)
 
         return loop
 
     def _merge_fused(self, start: int, count: int, desk: Desk) -> Record:
+        """A loop that reads and writes by itself does it all; where it stops, or digests are made, block by block."""
         assert self._fused is not None
         hashers = self._input_hashers()
         written = LeafHasher() if self.digests else None
         sums, bad_in, bad_out = np.zeros(3), np.zeros(len(self.job.inputs), np.int64), np.zeros(2, np.int64)
-        for begin in range(start, start + count, FUSED_BLOCK):
+        stream = None if self.digests else self._stream(start, count, desk)
+        done = self._fused(stream, sums, start=start, count=count) if stream is not None else 0
+        for begin in range(start + done, start + count, FUSED_BLOCK):
             size = min(FUSED_BLOCK, start + count - begin)
             raws = self.evaluation.read_raw(begin, size, desk, hashers)
             out, data, placed = self._room(begin, size, desk)
-            before = sums.copy()
-            self._fused(raws, begin, out, sums)
-            if not np.isfinite(sums).all():  # a value that is not finite, or one so large that its square is not
-                sums = before
-                counts = self._carefully(begin, size, desk, sums, out)
+            decided = self._fused(in_memory(raws, out), sums, start=begin, count=size)
+            if decided < size:  # a value that is not finite, or one so large that its square is not
+                counts = self._carefully(begin + decided, size - decided, desk, sums, out[decided:])
                 bad_in, bad_out = bad_in + counts[0], bad_out + counts[1]
             if written is not None:
                 written.update(data)
             if not placed:
                 self.sink.take(self.job.name, begin * self._width, data)
         return self._record(hashers, written, sums, bad_in, bad_out)
+
+    def _stream(self, start: int, count: int, desk: Desk) -> Stream | None:
+        """Files to read and the place to write to; None where there is neither a file nor memory to write to."""
+        begin = start * self._width
+        found, target = self.evaluation.stream(start, desk), self.sink.descriptor(self.job.name)
+        if target != IN_MEMORY:
+            offset = self._offset + begin
+            out, _ = desk.raw("out", self.job.dtype, BLOCK, offset)
+            return found._replace(output=out, target=target, begin=offset)
+        room = self.sink.room(self.job.name, begin, count * self._width)
+        return None if room is None else found._replace(output=np.frombuffer(room, STORED[self.job.dtype]))
 
     def _room(self, start: int, count: int, desk: Desk) -> tuple[NDArray[Any], memoryview, bool]:
         """Where elements are stored: the sink's own memory, or a buffer that it takes afterwards."""

@@ -29,15 +29,16 @@ class Mask(NamedTuple):
 class Stretch:
     """A block as masks need it.
 
-    start: index of its first element in the tensor, a multiple of `segment`. place(model, bits, count): the least place
-    in the block such that `count` of the model's magnitudes before it have exactly these bits.
+    start: index of its first element in the tensor, a multiple of `segment`. place(model, segment, bits, count): the
+    least place in this segment of the block such that `count` of the model's magnitudes in it before have exactly
+    these bits.
     """
 
     start: int
     size: int
     segment: int
     keys: tuple[np.uint64, ...]
-    place: Callable[[int, int, int], int]
+    place: Callable[[int, int, int, int], int]
 
 
 class Remembered:
@@ -81,8 +82,10 @@ class Sparse:
 def stretch_of(steps: Any, blocks: Any, pairs: Sequence[tuple[Any, Any]]) -> Stretch:
     """Blocks of the backend as masks need them; `pairs` are what each selection orders."""
 
-    def place(model: int, bits: int, count: int) -> int:
-        return int(steps.place_of(*pairs[model], bits, count))
+    def place(model: int, segment: int, bits: int, count: int) -> int:
+        part = slice(segment * steps.SEGMENT, (segment + 1) * steps.SEGMENT)
+        x, y = pairs[model]
+        return int(steps.place_of(x[part], y[part], bits, count))
 
     return Stretch(blocks.start, len(blocks.inputs[0]), steps.SEGMENT, blocks.keys, place)
 

@@ -128,7 +128,9 @@ def bounds(found: Mapping[str, Any], stretch: Stretch) -> list[list[Bound]]:
             return stretch.size
         if before[(first, *at)] >= quota:
             return 0
-        return stretch.place(at[0], int(rank.bits[at]), quota - int(before[(first, *at)]))
+        segment = int(np.searchsorted(before[(slice(first, last), *at)], quota)) - 1
+        inside = stretch.place(at[0], segment, int(rank.bits[at]), quota - int(before[(first + segment, *at)]))
+        return segment * stretch.segment + inside
 
     return [[(int(bits), cut((i, j))) for j, bits in enumerate(row)] for i, row in enumerate(rank.bits)]
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -23,7 +23,6 @@ def test_holm_and_benjamini_hochberg_by_hand() -> None:
     assert holm([]) == benjamini_hochberg([]) == []
 
 
-@settings(deadline=None)
 @given(P_VALUES)
 def test_they_are_those_of_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))

@@ -6,6 +6,7 @@ import pytest
 from suture.kernels import fused
 from suture.kernels.span import weighted_sum
 from suture.kernels.stored import narrow, widen
+from suture.kernels.streams import in_memory
 from suture.numerics.anchor import anchored
 from suture.numerics.keys import random_key
 
@@ -37,19 +38,19 @@ def test_a_scaled_pair_has_the_bits_and_sums_of_the_single_steps(
     anchor, total = anchored(coefficients)
     out, sums = np.empty(SIZE, np.uint16), np.zeros(3)
     fused.scaled_pair_sum(
-        raws[anchor], raws[1 - anchor], (total, coefficients[1 - anchor]), clinical_is_base=clinical == anchor,
-        rounding=rounding, key=key, start=start, out=out, sums=sums,
+        in_memory([raws[anchor], raws[1 - anchor]], out), (total, coefficients[1 - anchor]),
+        clinical_is_base=clinical == anchor, rounding=rounding, key=key, start=start, count=SIZE, sums=sums,
     )  # fmt: skip
     assert np.array_equal(out, stored)
     assert sums == pytest.approx(told, rel=1e-4, abs=1e-4 * float(np.abs(told).max()))
 
 
-def test_a_value_that_is_not_finite_makes_a_sum_that_is_not() -> None:
+def test_the_loop_stops_before_a_value_that_is_not_finite() -> None:
     raws = [np.full(SIZE, 0x3F80, np.uint16) for _ in range(2)]
     raws[1][4099] = 0x7FC0
-    sums = np.zeros(3)
-    fused.scaled_pair_sum(
-        raws[0], raws[1], (1.2, 0.4), clinical_is_base=False,
-        rounding="nearest", key=np.uint64(0), start=0, out=np.empty(SIZE, np.uint16), sums=sums,
+    stream = in_memory(raws, np.empty(SIZE, np.uint16))
+    done = fused.scaled_pair_sum(
+        stream, (1.2, 0.4), clinical_is_base=False,
+        rounding="nearest", key=np.uint64(0), start=0, count=SIZE, sums=np.zeros(3),
     )  # fmt: skip
-    assert not np.isfinite(sums).all()
+    assert done == 0

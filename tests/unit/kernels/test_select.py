@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -56,7 +56,6 @@ def test_kept_by_rank_by_hand() -> None:
     assert out.tolist() == [1, -2, 2, 0, -3, 0]
 
 
-@settings(deadline=None)  # the first call compiles
 @given(MAGNITUDES, st.integers(1, 9))
 def test_ranks_are_those_of_a_stable_sort(x: Floats, columns: int) -> None:
     x = np.resize(x, columns * max(1, x.size // columns))
@@ -64,7 +63,6 @@ def test_ranks_are_those_of_a_stable_sort(x: Floats, columns: int) -> None:
     assert (row_ranks(x, np.zeros_like(x), columns).reshape(-1, columns) == expected).all()
 
 
-@settings(deadline=None)  # the first call compiles
 @given(MAGNITUDES)
 def test_histograms_find_every_magnitude(x: Floats) -> None:
     zeros = np.zeros_like(x)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from suture import kernels
 from suture.kernels import sparse
+from suture.kernels.streams import in_memory
 from suture.methods.task_arithmetic import over_base
 from suture.numerics.anchor import SEGMENT
 from suture.numerics.keys import random_key
@@ -78,8 +79,8 @@ def test_the_loop_has_the_bits_and_sums_of_the_single_steps(rounding: str, kind:
     kernels.finish(single, wide[general], wide[clinical], "BF16", **common, out=expected, back=back, sums=told)
     out, sums = np.empty(SIZE, np.uint16), np.zeros(3)
     how = sparse.combined(weight, factor, lambda_, normalize=normalize, elect=elect)
-    roles = (general, clinical)
-    sparse.sparse_sum(raws, sparse.as_masks(masks, SIZE), how, roles, **common, out=out, sums=sums)
+    stream, roles = in_memory(raws, out), (general, clinical)
+    sparse.sparse_sum(stream, sparse.as_masks(masks, SIZE), how, roles, **common, count=SIZE, sums=sums)
     assert np.array_equal(out, expected)
     assert sums.tolist() == told.tolist()
 
@@ -91,9 +92,8 @@ def test_a_model_alone_with_coefficient_1_comes_through_with_its_own_bits(weight
     for elect in (True, False):
         how = sparse.combined(weight, [1.0, 1.0], 1.0, normalize=False, elect=elect)
         everything = sparse.as_masks([(None, None)] * 2, SIZE)
-        sparse.sparse_sum(
-            raws, everything, how, (0, 1), rounding="stochastic", key=np.uint64(1), start=0, out=out, sums=sums
-        )
+        whole: dict[str, Any] = {"rounding": "stochastic", "key": np.uint64(1), "start": 0, "count": SIZE}
+        sparse.sparse_sum(in_memory(raws, out), everything, how, (0, 1), **whole, sums=sums)
         assert np.array_equal(out, raws[1 + weight.index(1.0)])
 
 
@@ -103,23 +103,23 @@ def test_norms_have_the_bits_of_the_single_steps(kind: str) -> None:
     masks = given(kind, wide)
     rows = kept(masks, wide)
     expected = [kernels.l1_distances(x, row, wide[0]) for x, row in zip(wide[1:], rows, strict=True)]
-    found = sparse.sparse_norms(raws, sparse.as_masks(masks, SIZE), START)
+    found = sparse.sparse_norms(in_memory(raws), sparse.as_masks(masks, SIZE), START, SIZE)
+    assert found is not None
     assert found[0].T.tolist() == [list(pair) for pair in expected]
 
 
 @pytest.mark.parametrize("model", [0, 1, 2, 3])
 @pytest.mark.parametrize("word", [0x7F80, 0xFF80, 0x7FC0, 0xFFFF])
-def test_a_value_that_is_not_finite_makes_a_sum_that_is_not_wherever_it_stands(model: int, word: int) -> None:
+def test_the_loop_stops_before_a_value_that_is_not_finite_wherever_it_stands(model: int, word: int) -> None:
     raws, _ = stored(3)
     raws[model][4099] = word
     nothing = [(((2**31, SIZE), (2**31, SIZE)), None)] * 3  # keeps nothing, so only the base is in the result
-    sums = np.zeros(3)
     how = sparse.combined([0.1] * 3, [1.0] * 3, 1.0, normalize=False, elect=True)
-    sparse.sparse_sum(
-        raws, sparse.as_masks(nothing, SIZE), how, (0, 3),
-        rounding="nearest", key=np.uint64(0), start=0, out=np.empty(SIZE, np.uint16), sums=sums,
+    done = sparse.sparse_sum(
+        in_memory(raws, np.empty(SIZE, np.uint16)), sparse.as_masks(nothing, SIZE), how, (0, 3),
+        rounding="nearest", key=np.uint64(0), start=0, count=SIZE, sums=np.zeros(3),
     )  # fmt: skip
-    assert not np.isfinite(sums).all()
+    assert done == 0
 
 
 def test_norms_of_several_segments_are_those_of_each() -> None:
@@ -127,9 +127,12 @@ def test_norms_of_several_segments_are_those_of_each() -> None:
     elements = 2 * SEGMENT + 300
     raws = [generator.integers(0x3E00, 0x3F00, elements).astype(np.uint16) for _ in range(2)]
     masks = [(None, (KEYS[0], 0.4))]
-    together = sparse.sparse_norms(raws, sparse.as_masks(masks, elements), 7 * SEGMENT)
+    together = sparse.sparse_norms(in_memory(raws), sparse.as_masks(masks, elements), 7 * SEGMENT, elements)
+    assert together is not None
     for segment in range(3):
         part = [raw[segment * SEGMENT : (segment + 1) * SEGMENT] for raw in raws]
         start = (7 + segment) * SEGMENT
-        alone = sparse.sparse_norms(part, sparse.as_masks(masks, part[0].size), start)
+        size = part[0].size
+        alone = sparse.sparse_norms(in_memory(part), sparse.as_masks(masks, size), start, size)
+        assert alone is not None
         assert together[segment].tolist() == alone[0].tolist()

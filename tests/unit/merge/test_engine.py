@@ -20,7 +20,7 @@ from suture.checkpoint.layout import UNIT_ELEMENTS
 from suture.errors import NumericError
 from suture.merge import derive, execute
 from suture.merge.backend import TorchBackend
-from suture.merge.pivots import settle
+from suture.merge.pivots import settle, settle_by_sorting
 from suture.merge.unit import UnitWork
 from suture.methods.registry import METHODS, MatrixMethod
 from suture.plan import Plan, make_plan
@@ -98,6 +98,10 @@ def test_bytes_do_not_depend_on_workers_and_can_be_derived(
     assert first.weights_digest == second.weights_digest == weights_digest(tmp_path / "one")
     assert (first.realised, first.tensors) == (second.realised, second.tensors)
     assert [i.weights_digest for i in first.inputs] == [weights_digest(Path(i.model)) for i in first.inputs]
+    # Without digests the loops read and write by themselves.
+    third = execute(plan, tmp_path / "streamed", workers=2, sync=False, digests=False)
+    assert weights_digest(tmp_path / "streamed") == first.weights_digest
+    assert third.realised == pytest.approx(first.realised)
     written = (tmp_path / "one" / "model.safetensors").read_bytes()
     slot = plan.layout.slots["large.weight"]
     assert b"".join(derive(plan, "large.weight")) == written[slot.offset : slot.offset + slot.nbytes]
@@ -225,12 +229,13 @@ def test_pivots_and_kept_masks_change_nothing(
         return lambda *given: (used.append(name), loop(*given))[1]
 
     monkeypatch.setattr("suture.merge.masked.settle", noted("pivots", settle))
+    monkeypatch.setattr("suture.merge.masked.settle_by_sorting", noted("sorting", settle_by_sorting))
     monkeypatch.setattr("suture.kernels.unpack_kept", noted("masks", kernels.unpack_kept))
     plan = plan_of(method, models)
     execute(plan, tmp_path / "with", sync=False)
-    assert set(used) == {"masks" if method == "della" else "pivots"}
+    assert set(used) == ({"masks"} if method == "della" else {"pivots", "sorting"})
     used.clear()
-    monkeypatch.setattr("suture.merge.masked.SAMPLED_FROM", 1 << 60)
+    monkeypatch.setattr("suture.merge.masked.MaskedLoops.passes", lambda loops: iter(()))
     monkeypatch.setattr("suture.merge.evaluation.MOST_REMEMBERED", 0)
     execute(plan, tmp_path / "without", sync=False)
     assert not used

@@ -4,12 +4,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from suture.kernels.pivots import GRID, magnitudes, pivot_counts
-from suture.merge.pivots import CHUNK, CHUNKS, MOST_ENTRIES, Pivots, choose_pivots, sample_starts, settle
+from suture.kernels.streams import in_memory
+from suture.merge.pivots import (
+    CHUNK,
+    CHUNKS,
+    MOST_ENTRIES,
+    Pivots,
+    choose_pivots,
+    sample_starts,
+    settle,
+    settle_by_sorting,
+)
 from suture.methods.selection import BEYOND
 from suture.numerics.anchor import SEGMENT
 
@@ -43,8 +53,9 @@ def by_sorting(raws: list[NDArray[np.uint16]], model: int, wanted: int) -> tuple
 def counted(raws: list[NDArray[np.uint16]], pivots: Pivots) -> list[Any]:
     """Two segments at a time."""
     return [
-        pivot_counts([raw[start : start + 2 * SEGMENT] for raw in raws], pivots.first, pivots.entries)
+        pivot_counts(in_memory(part), pivots.first, pivots.entries, part[0].size)
         for start in range(0, raws[0].size, 2 * SEGMENT)
+        for part in [[raw[start : start + 2 * SEGMENT] for raw in raws]]
     ]
 
 
@@ -75,7 +86,19 @@ def test_a_sample_leads_to_what_sorting_finds(kind: str, share: float) -> None:
     assert (found.bits[0, 1], found.quota[0, 1], found.equal[0, 1]) == (BEYOND, 0, 0)
 
 
-@settings(deadline=None)  # the first call compiles
+@pytest.mark.parametrize("kind", ["plain", "sparse"])
+@pytest.mark.parametrize("share", [0.001, 0.5, 1.0])
+def test_a_small_tensor_is_sorted(kind: str, share: float) -> None:
+    raws = models(kind, 5000)
+    wanted = np.array([[int(share * 5000), 0], [1, 5000]])
+    found, before = settle_by_sorting(raws, wanted)
+    for model, which in ((0, 0), (1, 0), (1, 1)):
+        value, quota, equal, places = by_sorting(raws, model, int(wanted[model, which]))
+        assert (found.bits[model, which], found.quota[model, which], found.equal[model, which]) == (value, quota, equal)
+        assert before[:, model, which].tolist() == places
+    assert (found.bits[0, 1], found.quota[0, 1], found.equal[0, 1]) == (BEYOND, 0, 0)
+
+
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.sampled_from(["plain", "sparse"]))
 def test_any_range_gives_the_right_element_or_none(entries: int, seed: int, kind: str) -> None:
     raws = models(kind, SEGMENT + 100)

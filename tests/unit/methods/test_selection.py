@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -50,7 +50,6 @@ def kept(x: NDArray[np.float32], counts: list[int]) -> tuple[list[NDArray[np.boo
     return inside, found
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.one_of(arrays(np.float32, st.integers(1, 60), elements=e) for e in (COARSE, FINE)), st.data())
 def test_bounds_hold_the_first_in_stable_order(x: NDArray[np.float32], data: st.DataObject) -> None:
     counts = data.draw(st.lists(st.integers(0, x.size), min_size=1, max_size=3))
