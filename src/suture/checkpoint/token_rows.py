@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -126,6 +126,28 @@ class Rows:
     def width(self) -> int:
         """Elements of one row."""
         return math.prod(self.own.shape) // self.own.shape[vocabulary_axis(self.own)]
+
+    @property
+    def only_stored(self) -> bool:
+        """Whether every row is zeros or one that is stored as it is."""
+        return bool(np.all(self.row_map.model >= ZERO)) and all(
+            isinstance(self.inputs[i], TensorInfo) for i in self._used
+        )
+
+    def pieces(self, start: int, count: int) -> Iterator[tuple[TensorInfo | None, int, int]]:
+        """Where the elements from `start` on are stored, in order: (tensor, its first element, how many).
+
+        The tensor is None for zeros. To be asked only where only_stored holds.
+        """
+        runs, end = self.row_map.runs, start + count
+        number = int(np.searchsorted(runs, start // self.width, side="right")) - 1
+        while start < end:
+            first, stop = int(runs[number]), min(int(runs[number + 1]) * self.width, end)
+            model, row = int(self.row_map.model[first]), int(self.row_map.row[first])
+            info = self.inputs[model] if model >= 0 else None
+            assert info is None or isinstance(info, TensorInfo)
+            yield info, row * self.width + start - first * self.width, stop - start
+            start, number = stop, number + 1
 
     def open(self, reader_of: ReaderOf) -> OpenSource:
         """Make it readable."""

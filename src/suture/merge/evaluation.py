@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from suture import kernels
 from suture.checkpoint.digest import LeafHasher
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.checkpoint.source import Input, OpenSource, ReaderOf
+from suture.checkpoint.token_rows import Rows
 from suture.kernels.fused import gram_pairs
 from suture.kernels.streams import BLOCK, Stream, in_memory
 from suture.merge.backend import Backend
@@ -85,13 +87,14 @@ class Evaluation:
         if this.sample is not None:
             return this.sample(desk)
         if this.raw is not None:
-            whole = this.raw(self.stream(stretch.start, desk), stretch.start, stretch.count)
+            stream = self.stream(stretch.start, stretch.count, desk)
+            whole = this.raw(stream, stretch.start, stretch.count) if stream is not None else None
             if whole is not None:
                 return whole
         parts: list[list[Part]] = []
         for start in range(stretch.start, stretch.start + stretch.count, this.stride):
             count = min(this.stride, stretch.start + stretch.count - start)
-            if this.raw is not None:  # a file that did not give all: here that is an error, or it gives all
+            if this.raw is not None:  # a file that did not give all: here that is an error
                 found = this.raw(in_memory(self.read_raw(start, count, desk)), start, count)
                 assert found is not None
             else:
@@ -123,29 +126,48 @@ class Evaluation:
     def read_raw(
         self, start: int, count: int, desk: Desk, hashers: Sequence[LeafHasher | None] | None = None
     ) -> list[NDArray[Any]]:
-        """The stored bits of all inputs, which must be stored tensors; `hashers` see them."""
+        """The stored bits of all inputs, where `stored_bf16` holds; `hashers` see those of whole tensors."""
         found = []
         for index, info in enumerate(self.job.inputs):
-            assert isinstance(info, TensorInfo)
-            found.append(self._read_stored(index, info, start, count, desk, hashers))
+            if isinstance(info, Rows):
+                found.append(desk.raw(index, info.dtype, count, 0)[0])
+                self._read_rows(info, start, found[-1])
+            else:
+                assert isinstance(info, TensorInfo)
+                found.append(self._read_stored(index, info, start, count, desk, hashers))
         return found
 
-    def stream(self, start: int, desk: Desk) -> Stream:
-        """The stored bits of all inputs from element `start` on, for loops that read by themselves."""
+    def _read_rows(self, given: Rows, start: int, out: NDArray[Any]) -> None:
+        for info, first, count in given.pieces(start, out.size):
+            part, out = out[:count], out[count:]
+            if info is None:
+                part[:] = 0
+            else:
+                self.reader_of(info).read_into(info, first * part.itemsize, part.data.cast("B"))
+
+    def stream(self, start: int, count: int, desk: Desk) -> Stream | None:
+        """`count` elements of all inputs from `start` on, for loops that read by themselves.
+
+        None where an input is not one stretch of a file.
+        """
         buffers, files, offsets = [], [], []
-        for index, info in enumerate(self.job.inputs):
-            assert isinstance(info, TensorInfo)
-            offsets.append(info.offset + start * DTYPE_BYTES[info.dtype])
+        for index, given in enumerate(self.job.inputs):
+            info, first, size = next(given.pieces(start, count)) if isinstance(given, Rows) else (given, start, count)
+            if size < count or not isinstance(info, TensorInfo):
+                return None
+            offsets.append(info.offset + first * DTYPE_BYTES[info.dtype])
             buffers.append(desk.raw(index, info.dtype, BLOCK, offsets[-1])[0])
             files.append(self.reader_of(info).descriptor(info))
         return in_memory(buffers)._replace(files=tuple(files), offsets=tuple(offsets))
 
     def stored_part(self, index: int, start: int, count: int) -> NDArray[Any]:
-        """The stored bits of one input, which must be a stored tensor of 16 bits, in memory of their own."""
-        info = self.job.inputs[index]
-        assert isinstance(info, TensorInfo)
-        raw = np.empty(count, np.uint16)
-        self.reader_of(info).read_into(info, start * raw.itemsize, raw.data.cast("B"))
+        """The stored bits of one input in memory of their own, where `stored_bf16` holds."""
+        info, raw = self.job.inputs[index], np.empty(count, np.uint16)
+        if isinstance(info, Rows):
+            self._read_rows(info, start, raw)
+        else:
+            assert isinstance(info, TensorInfo)
+            self.reader_of(info).read_into(info, start * raw.itemsize, raw.data.cast("B"))
         return raw
 
     def blocks(self, start: int, count: int, desk: Desk, hashers: Sequence[LeafHasher | None] | None = None) -> Blocks:
@@ -276,10 +298,10 @@ class Evaluation:
         self.coefficients = method.weights(gram, len(self.job.inputs), **self.job.arguments)
         self.arc = method.takes_arc(gram) if method.takes_arc is not None else None
 
-    @property
+    @cached_property
     def stored_bf16(self) -> bool:
         """Whether loops over stored bits can take all inputs."""
-        return self.backend.fused and all(isinstance(i, TensorInfo) and i.dtype == "BF16" for i in self.job.inputs)
+        return self.backend.fused and all(_stored(i) and i.dtype == "BF16" for i in self.job.inputs)
 
     def _group_pass(self, method: SpanMethod, group: str) -> Iterator[Pass]:
         segment = self.columns * max(1, -(-kernels.SEGMENT // max(self.columns, 1)))
@@ -381,6 +403,10 @@ class Evaluation:
 def _raw_gram(stream: Stream, start: int, count: int) -> list[list[Part]] | None:
     grams = gram_pairs(stream, count)
     return None if grams is None else [list(grams)]
+
+
+def _stored(given: Input) -> bool:
+    return given.only_stored if isinstance(given, Rows) else isinstance(given, TensorInfo)
 
 
 def _pieces(blocks: Blocks, segment: int) -> Iterator[Blocks]:

@@ -73,7 +73,8 @@ class MaskedLoops:
 
     def _sample(self, desk: Desk) -> list[list[Any]]:
         starts = sample_starts(self._evaluation.elements)
-        found = sampled(self._evaluation.stream(0, desk), starts, CHUNK)
+        stream = self._evaluation.stream(0, self._evaluation.elements, desk)
+        found = sampled(stream, starts, CHUNK) if stream is not None else None
         if found is not None:
             return [found]
         samples = [np.empty(len(starts) * CHUNK, np.uint16) for _ in self._evaluation.job.inputs]

@@ -166,9 +166,11 @@ class UnitWork:
         return self._record(hashers, written, sums, bad_in, bad_out)
 
     def _stream(self, start: int, count: int, desk: Desk) -> Stream | None:
-        """Files to read and the place to write to; None where there is neither a file nor memory to write to."""
+        """Files to read and the place to write to; None where an input or the output is not one stretch."""
         begin = start * self._width
-        found, target = self.evaluation.stream(start, desk), self.sink.descriptor(self.job.name)
+        found, target = self.evaluation.stream(start, count, desk), self.sink.descriptor(self.job.name)
+        if found is None:
+            return None
         if target != IN_MEMORY:
             offset = self._offset + begin
             out, _ = desk.raw("out", self.job.dtype, BLOCK, offset)
