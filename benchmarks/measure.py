@@ -23,6 +23,8 @@ class Measured:
     read: int
     written: int
     output: str
+    curve: tuple[int, ...]
+    """Anonymous memory at each sample."""
 
     @property
     def cpu(self) -> float:
@@ -31,14 +33,18 @@ class Measured:
 
 
 def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Measured:
-    """Run `command` to its end; RuntimeError with its last words where it fails."""
+    """Run `command` to its end; RuntimeError with its last words where it fails.
+
+    Byte code is kept, as an installation keeps it, also where this shell says otherwise.
+    """
+    environment = {"PYTHONDONTWRITEBYTECODE": "", **(environment or {})}
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(environment or {})}
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment}
     )
-    peaks = {"RssAnon": 0, "rchar": 0, "wchar": 0}
+    peaks, curve = {"rchar": 0, "wchar": 0}, list[int]()
     stop = threading.Event()
-    sampler = threading.Thread(target=_sample, args=(process.pid, peaks, stop))
+    sampler = threading.Thread(target=_sample, args=(process.pid, peaks, curve, stop))
     sampler.start()
     assert process.stdout is not None
     text = process.stdout.read()
@@ -55,23 +61,22 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Me
         wall,
         usage.ru_utime,
         usage.ru_stime,
-        peaks["RssAnon"],
+        max(curve, default=0),
         usage.ru_maxrss * 1024,
         peaks["rchar"],
         peaks["wchar"],
         text,
+        tuple(curve),
     )
 
 
-def _sample(pid: int, peaks: dict[str, int], stop: threading.Event) -> None:
+def _sample(pid: int, peaks: dict[str, int], curve: list[int], stop: threading.Event) -> None:
     while not stop.wait(0.005):
         try:
             text = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             return
-        for line in text.splitlines():
-            if line.startswith("RssAnon"):
-                peaks["RssAnon"] = max(peaks["RssAnon"], int(line.split()[1]) * 1024)
+        curve += [int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("RssAnon")]
         _io(pid, peaks)
 
 

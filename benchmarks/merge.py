@@ -6,8 +6,8 @@
 Random related bf16 checkpoints of the named shape are made in --work once. Programs take turns; a copy floor with as
 many inputs stands beside each run, and ratios are taken pair by pair. Printed: median [least, most] of the ratio, from
 the first read to the last write (as the program itself reports it) and of the whole command, CPU seconds, peak
-anonymous and resident memory, bytes. Outputs in memory go to pages that the host leaves alone (ballast.py). With
---disk the page cache is dropped before each run (root), and fsync is on.
+anonymous and resident memory, bytes, and how anonymous memory went. Outputs in memory go to pages that the host leaves
+alone (ballast.py). With --disk the page cache is dropped before each run (root), and fsync is on.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ def main() -> None:
             for program in programs:
                 program.runs.append(_once(program, models, arguments, warm=False))
     print(_table(programs))
+    print(_curves(programs))
     if arguments.json:
         arguments.json.write_text(json.dumps([_row(program) for program in programs], indent=1) + "\n")
 
@@ -213,6 +214,17 @@ def _table(programs: Sequence[Program]) -> str:
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def _curves(programs: Sequence[Program], points: int = 60) -> str:
+    """Anonymous memory over the whole command of each program's last run, in eighths of its largest."""
+    lines = ["anonymous memory over time, and its largest in MB"]
+    for program in programs:
+        last = program.runs[-1][0]
+        parts = [last.curve[i * len(last.curve) // points : (i + 1) * len(last.curve) // points] for i in range(points)]
+        bars = "".join(" ▁▂▃▄▅▆▇█"[round(8 * max(part) / last.anonymous)] for part in parts if part)
+        lines.append(f"{program.name:24} {bars} {last.anonymous / 1e6:.0f}")
+    return "\n".join(lines)
 
 
 def _spread(values: object) -> str:
