@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from suture import kernels
-from suture.kernels import fused
+from suture.kernels import fused, grams
 from suture.kernels.streams import in_memory
 
 Floats = NDArray[np.float32]
@@ -282,14 +282,14 @@ def test_fused_loops_stop_before_what_is_not_finite(bad: float, place: int) -> N
 
 def test_gram_of_stored_bits_is_that_of_blocks() -> None:
     raws = [narrowed(np.random.default_rng(i).standard_normal(1001).astype(np.float32), "BF16") for i in range(2)]
-    square, mixed, delta = fused.gram_pair(raws[0], raws[1])
+    square, mixed, delta = grams.gram_pair(raws[0], raws[1])
     expected = kernels.gram_segment([widened(raw, "BF16") for raw in raws], 0)
     assert expected.tolist() == [[square, mixed], [mixed, delta]]
-    assert fused.gram_pairs(in_memory(raws), 1001).tolist() == [expected.tolist()]
+    assert grams.gram_pairs(in_memory(raws), 1001).tolist() == [expected.tolist()]
     long = [np.tile(raw, 100) for raw in raws]
     parts = [slice(start, start + kernels.SEGMENT) for start in range(0, long[0].size, kernels.SEGMENT)]
     alone = [kernels.gram_segment([widened(raw[part], "BF16") for raw in long], 0) for part in parts]
-    assert fused.gram_pairs(in_memory(long), long[0].size).tolist() == [gram.tolist() for gram in alone]
+    assert grams.gram_pairs(in_memory(long), long[0].size).tolist() == [gram.tolist() for gram in alone]
 
 
 def test_nearest_rounding_eats_the_merge_and_stochastic_does_not() -> None:

@@ -6,7 +6,10 @@ without fused multiply-add, so the bits do not depend on the processor, on block
 
     stored       stored bits <-> float32, rounding
     span         weighted sums and Gram matrices
-    fused        sum, round, store and measure the realised coefficient in one loop
+    streams      where a loop takes its inputs and leaves its output: arrays or files
+    tile         what fused loops do to a tile; the sums of the realised coefficient
+    fused        sum, round, store and measure in one loop
+    grams        Gram matrices from stored bits
     groups       the same of each row or column
     select       exact selection by magnitude
     ranks        ranks in rows
@@ -24,7 +27,6 @@ from suture.kernels.active import active_counts, active_means
 from suture.kernels.conflict import sign_conflicts
 from suture.kernels.elect import elected, empty_rows
 from suture.kernels.elementwise import empty_like, importances, l1_distances, nearswap, variances
-from suture.kernels.fused import finish
 from suture.kernels.groups import gram_groups, weighted_groups
 from suture.kernels.random import pack_kept, thinned, unpack_kept
 from suture.kernels.select import (
@@ -39,6 +41,7 @@ from suture.kernels.select import (
 from suture.kernels.span import gram_segment, weighted_sum
 from suture.kernels.stored import count_nonfinite, count_vanished, narrow, widen
 from suture.kernels.thin_by_rank import thinned_by_rank
+from suture.kernels.tile import finish
 from suture.numerics.anchor import SEGMENT
 from suture.numerics.keys import random_key
 

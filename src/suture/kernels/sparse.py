@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from suture.kernels.compile import LANES, TILE, Bits, Floats, Sums, compiled
 from suture.kernels.elect import elect_rows, election, singles
 from suture.kernels.elementwise import add_l1
-from suture.kernels.fused import draw_tile, fold_products, measure_part, round_tile
 from suture.kernels.random import choose, drawn_halves
 from suture.kernels.select import keep_between
 from suture.kernels.span import added, with_term
 from suture.kernels.stored import widen_bf16
 from suture.kernels.streams import BLOCK, Stream, filled, place_in, room_for, written
+from suture.kernels.tile import draw_tile, fold_products, measure_part, round_tile
 from suture.numerics.anchor import anchored
 from suture.numerics.keys import keep_threshold
 
@@ -110,7 +110,7 @@ def sparse_sum(
     """The base (first input, stored bfloat16) with its kept task vectors, into stored bfloat16.
 
     start: index of the first of `count` elements in its tensor, a multiple of TILE. masks: of these elements. roles:
-    positions of general and clinical. sums: (3,), added to, as `fused` says. Returns how many elements are done: fewer
+    positions of general and clinical. sums: (3,), added to, as `tile` says. Returns how many elements are done: fewer
     where a file stops, or before a block (BLOCK elements) with a value that is not finite in any input or the output.
     """
     return _sums(

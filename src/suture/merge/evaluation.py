@@ -22,7 +22,7 @@ from suture.checkpoint.digest import LeafHasher
 from suture.checkpoint.header import DTYPE_BYTES, TensorInfo
 from suture.checkpoint.source import Input, OpenSource, ReaderOf
 from suture.checkpoint.token_rows import Rows
-from suture.kernels.fused import gram_pairs
+from suture.kernels.grams import gram_pairs
 from suture.kernels.streams import BLOCK, Stream, in_memory
 from suture.merge.backend import Backend
 from suture.merge.buffers import Desk

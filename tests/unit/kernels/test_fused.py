@@ -7,6 +7,7 @@ from suture.kernels import fused
 from suture.kernels.span import weighted_sum
 from suture.kernels.stored import narrow, widen
 from suture.kernels.streams import in_memory
+from suture.kernels.tile import finish
 from suture.numerics.anchor import anchored
 from suture.numerics.keys import random_key
 
@@ -31,7 +32,7 @@ def test_a_scaled_pair_has_the_bits_and_sums_of_the_single_steps(
     single, stored, back = np.empty(SIZE, np.float32), np.empty(SIZE, np.uint16), np.empty(SIZE, np.float32)
     weighted_sum(blocks, coefficients, single)
     told = np.zeros(3)
-    fused.finish(
+    finish(
         single, blocks[1 - clinical], blocks[clinical], "BF16",
         rounding=rounding, key=key, start=start, out=stored, back=back, sums=told,
     )  # fmt: skip

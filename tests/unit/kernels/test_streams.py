@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from suture.kernels import fused
+from suture.kernels.grams import gram_pairs
 from suture.kernels.pivots import pivot_counts, sampled
 from suture.kernels.sparse import as_masks, combined, sparse_norms, sparse_sum
 from suture.kernels.streams import BLOCK, IN_MEMORY, Stream, in_memory
@@ -111,7 +112,7 @@ def test_a_loop_stops_before_the_block_with_a_value_that_is_not_finite(loop: str
 MASKS = as_masks([(RANKS, None), (None, DRAWS)], SIZE)
 FIRST, ENTRIES = np.array([[0x3E000000], [0x3F000000]], np.uint32), np.array([[40], [3]])
 PASSES: dict[str, Any] = {
-    "grams": lambda stream: fused.gram_pairs(stream.ordered((0, 2)), SIZE),
+    "grams": lambda stream: gram_pairs(stream.ordered((0, 2)), SIZE),
     "norms": lambda stream: sparse_norms(stream, MASKS, 1 << 20, SIZE),
     "pivots": lambda stream: pivot_counts(stream, FIRST, ENTRIES, SIZE),
     "sample": lambda stream: sampled(stream, [0, 70, SIZE - 1024], 1024),

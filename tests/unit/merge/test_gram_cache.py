@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from suture.checkpoint.header import TensorInfo
 from suture.checkpoint.reader import TensorReader
 from suture.errors import IntegrityError
-from suture.kernels.fused import gram_pairs
+from suture.kernels.grams import gram_pairs
 from suture.kernels.streams import Stream
 from suture.merge import execute
 from suture.plan import Plan, make_plan
