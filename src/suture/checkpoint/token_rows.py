@@ -51,6 +51,17 @@ class RowMap:
         found: NDArray[np.int64] = np.concatenate([[0], np.flatnonzero(~follows) + 1, [self.model.size]])
         return found
 
+    def parts(self, start: int, count: int, width: int) -> Iterator[tuple[int, int, int]]:
+        """What `count` elements from `start` on of rows `width` wide are, run by run.
+
+        Yields (first row of the run, elements of it that come before, how many follow).
+        """
+        end, number = start + count, int(np.searchsorted(self.runs, start // width, side="right")) - 1
+        while start < end:
+            first, stop = int(self.runs[number]), min(int(self.runs[number + 1]) * width, end)
+            yield first, start - first * width, stop - start
+            start, number = stop, number + 1
+
     def is_identity(self, rows: int) -> bool:
         """Whether the output's rows are the own model's, of which there are `rows`."""
         whole = self.model.size == rows and bool(np.all(self.model == self.own))
@@ -139,15 +150,11 @@ class Rows:
 
         The tensor is None for zeros. To be asked only where only_stored holds.
         """
-        runs, end = self.row_map.runs, start + count
-        number = int(np.searchsorted(runs, start // self.width, side="right")) - 1
-        while start < end:
-            first, stop = int(runs[number]), min(int(runs[number + 1]) * self.width, end)
+        for first, offset, size in self.row_map.parts(start, count, self.width):
             model, row = int(self.row_map.model[first]), int(self.row_map.row[first])
             info = self.inputs[model] if model >= 0 else None
             assert info is None or isinstance(info, TensorInfo)
-            yield info, row * self.width + start - first * self.width, stop - start
-            start, number = stop, number + 1
+            yield info, row * self.width + offset, size
 
     def open(self, reader_of: ReaderOf) -> OpenSource:
         """Make it readable."""
@@ -162,7 +169,7 @@ class Rows:
         given = [[i.dtype, i.shape] if isinstance(i, TensorInfo) else i.describe() for i in self.inputs]
         return {"kind": "rows", "inputs": given, "rows": self.row_map.model.size, "map": self.digest}
 
-    @property
+    @cached_property
     def _used(self) -> list[int]:
         found = {int(i) for i in np.unique(self.row_map.model) if i >= 0} | {self.row_map.own}
         return sorted(found | {i for places in self.row_map.means.values() for i, _ in places})
@@ -202,14 +209,9 @@ class _OpenRows:
     mean: Floats | None
 
     def read_f32(self, start: int, out: Floats) -> None:
-        runs, end = self.row_map.runs, start + out.size
-        number = int(np.searchsorted(runs, start // self.width, side="right")) - 1
-        while start < end:
-            first, stop = int(runs[number]), min(int(runs[number + 1]) * self.width, end)
-            self._read_run(first, start - first * self.width, out[: stop - start])
-            out = out[stop - start :]
-            start = stop
-            number += 1
+        for first, offset, size in self.row_map.parts(start, out.size, self.width):
+            self._read_run(first, offset, out[:size])
+            out = out[size:]
 
     def _read_run(self, first: int, offset: int, out: Floats) -> None:
         """Fill `out` with what stands `offset` elements after the start of the run whose first row is `first`."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from suture.kernels.compile import TILE, Bits, Floats, Sums, compiled
 from suture.kernels.span import with_term
-from suture.kernels.streams import BLOCK, Stream, filled, place_in, room_for, written
+from suture.kernels.streams import BLOCK, Stream, accepted, filled, place_in, room_for
 from suture.kernels.tile import HALF_WORD, QUARTER, draw_tile, folded, rounding_term, wide, word_of
 
 
@@ -83,9 +83,8 @@ def _pairs(
         part, here = slice(place, place + size), start + np.uint64(first)
         base, x = stream.inputs[0][part], stream.inputs[1][part]
         _pair(base, x, a, key, here, stochastic, out, found)
-        if not (np.isfinite(found).all() and written(stream, first, size)):
+        if not accepted(stream, first, size, found, sums):
             return first
-        sums += found
     return count
 
 
@@ -160,9 +159,8 @@ def _scaled_pairs(
         part, here = slice(place, place + size), start + np.uint64(first)
         base, x = stream.inputs[0][part], stream.inputs[1][part]
         _scaled(base, x, scale, a, flipped, key, here, stochastic, out, found)
-        if not (np.isfinite(found).all() and written(stream, first, size)):
+        if not accepted(stream, first, size, found, sums):
             return first
-        sums += found
     return count
 
 
@@ -249,9 +247,8 @@ def _triples(
         part, here = slice(place, place + size), start + np.uint64(first)
         base, x, y = stream.inputs[0][part], stream.inputs[1][part], stream.inputs[2][part]
         _triple(base, x, y, a, c, at, key, here, stochastic, out, found)
-        if not (np.isfinite(found).all() and written(stream, first, size)):
+        if not accepted(stream, first, size, found, sums):
             return first
-        sums += found
     return count
 
 

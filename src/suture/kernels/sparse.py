@@ -21,7 +21,7 @@ from suture.kernels.random import choose, drawn_halves
 from suture.kernels.select import keep_between
 from suture.kernels.span import added, with_term
 from suture.kernels.stored import widen_bf16
-from suture.kernels.streams import BLOCK, Stream, filled, place_in, room_for, written
+from suture.kernels.streams import BLOCK, Stream, accepted, filled, place_in, room_for
 from suture.kernels.tile import draw_tile, fold_products, measure_part, round_tile
 from suture.numerics.anchor import anchored
 from suture.numerics.keys import keep_threshold
@@ -145,9 +145,8 @@ def _sums(
             return first
         at, out, there = place_in(stream, first), room_for(stream, first, size), _from(masks, first)
         _sum(stream.inputs, at, there, how, (key, start + np.uint64(first)), stochastic, out, found)
-        if not (np.isfinite(found).all() and written(stream, first, size)):
+        if not accepted(stream, first, size, found, sums):
             return first
-        sums += found
     return count
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from suture.kernels.compile import Bits, compiled
+from suture.kernels.compile import Bits, Sums, compiled
 from suture.numerics.anchor import SEGMENT
 
 BLOCK = SEGMENT
@@ -86,7 +86,19 @@ def room_for(stream: Stream, first: int, size: int) -> Bits:
 
 
 @compiled
-def written(stream: Stream, first: int, size: int) -> bool:
+def accepted(stream: Stream, first: int, size: int, found: Sums, sums: Sums) -> bool:
+    """Write a finished block and add what it `found` to `sums`.
+
+    False, and neither is done, where a sum is not finite or the file does not take the block.
+    """
+    if not (np.isfinite(found).all() and _written(stream, first, size)):
+        return False
+    sums += found
+    return True
+
+
+@compiled
+def _written(stream: Stream, first: int, size: int) -> bool:
     """Write what was put there to the target, if that is a file; False where it does not take it."""
     if stream.target < 0:
         return True

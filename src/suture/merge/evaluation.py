@@ -131,14 +131,14 @@ class Evaluation:
         for index, info in enumerate(self.job.inputs):
             if isinstance(info, Rows):
                 found.append(desk.raw(index, info.dtype, count, 0)[0])
-                self._read_rows(info, start, found[-1])
+                self._read_pieces(info, start, found[-1])
             else:
                 assert isinstance(info, TensorInfo)
                 found.append(self._read_stored(index, info, start, count, desk, hashers))
         return found
 
-    def _read_rows(self, given: Rows, start: int, out: NDArray[Any]) -> None:
-        for info, first, count in given.pieces(start, out.size):
+    def _read_pieces(self, given: Input, start: int, out: NDArray[Any]) -> None:
+        for info, first, count in _pieces_of(given, start, out.size):
             part, out = out[:count], out[count:]
             if info is None:
                 part[:] = 0
@@ -152,8 +152,8 @@ class Evaluation:
         """
         buffers, files, offsets = [], [], []
         for index, given in enumerate(self.job.inputs):
-            info, first, size = next(given.pieces(start, count)) if isinstance(given, Rows) else (given, start, count)
-            if size < count or not isinstance(info, TensorInfo):
+            info, first, size = next(_pieces_of(given, start, count))
+            if size < count or info is None:
                 return None
             offsets.append(info.offset + first * DTYPE_BYTES[info.dtype])
             buffers.append(desk.raw(index, info.dtype, BLOCK, offsets[-1])[0])
@@ -162,12 +162,8 @@ class Evaluation:
 
     def stored_part(self, index: int, start: int, count: int) -> NDArray[Any]:
         """The stored bits of one input in memory of their own, where `stored_bf16` holds."""
-        info, raw = self.job.inputs[index], np.empty(count, np.uint16)
-        if isinstance(info, Rows):
-            self._read_rows(info, start, raw)
-        else:
-            assert isinstance(info, TensorInfo)
-            self.reader_of(info).read_into(info, start * raw.itemsize, raw.data.cast("B"))
+        raw = np.empty(count, np.uint16)
+        self._read_pieces(self.job.inputs[index], start, raw)
         return raw
 
     def blocks(self, start: int, count: int, desk: Desk, hashers: Sequence[LeafHasher | None] | None = None) -> Blocks:
@@ -407,6 +403,15 @@ def _raw_gram(stream: Stream, start: int, count: int) -> list[list[Part]] | None
 
 def _stored(given: Input) -> bool:
     return given.only_stored if isinstance(given, Rows) else isinstance(given, TensorInfo)
+
+
+def _pieces_of(given: Input, start: int, count: int) -> Iterator[tuple[TensorInfo | None, int, int]]:
+    """Where elements of an input are stored, see Rows.pieces; a whole tensor is one piece."""
+    if isinstance(given, Rows):
+        yield from given.pieces(start, count)
+    else:
+        assert isinstance(given, TensorInfo)
+        yield given, start, count
 
 
 def _pieces(blocks: Blocks, segment: int) -> Iterator[Blocks]:
